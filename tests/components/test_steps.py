@@ -7,9 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from grader.exercises.vae_mnist.checks import steps
 from grader.exercises.vae_mnist.checks.steps import LOSSES, PIXELS, Pass, Steps
+from grader.records import Address, Evidence
 
 COUNT, WIDTH, ROWS, LATENTS = 6, 8, 4, 3
+ANSWER = Address.of("components", "vae", "training")
 RANDOM = np.random.default_rng(4)
 STATES = RANDOM.normal(size=(COUNT + 1, WIDTH))
 GRADIENTS = RANDOM.normal(size=(COUNT, WIDTH))
@@ -107,3 +110,25 @@ def test_a_pass_of_one_loss_does_not_match_another() -> None:
 def test_a_kl_term_that_cannot_be_separated_from_the_codes_gradient_is_not_graded() -> None:
     recorded_pass = replace(made("cross-entropy", kl=0.0), kl_mu=None)
     assert recorded_pass.judged(LOSSES["cross-entropy"], 0.999) == ""
+
+
+def test_a_pass_that_is_not_used_moves_no_rows_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first of two passes belongs to no recorded step, or has no images: the second keeps its own rows."""
+    monkeypatch.setattr(steps, "source_of", lambda evidence, part: ANSWER)
+    heads = np.arange(5 * 2, dtype=np.float32).reshape(5, 2)
+    images = np.arange(5 * PIXELS, dtype=np.float32).reshape(5, PIXELS)
+    for recorded, image_counts in (([9, 0], [2, 3]), ([1, 0], [0, 3])):
+        arrays = {
+            **{f"pass_{name}": heads for name in ("mu", "logvar", "grad_mu", "grad_logvar", "path_mu", "path_logvar")},
+            **{f"pass_{name}": images[-sum(image_counts) :] for name in ("x_hat", "grad_x_hat")},
+            "kept": np.array(recorded),
+            "pass_rows": np.array([2, 3]),
+            "pass_images": np.array(image_counts),
+            "tapped": np.array([0, 0]),
+            "way": np.array([0, 0]),
+        }
+        evidence = Evidence({}, {ANSWER.array(name): array for name, array in arrays.items()})
+        passes = steps._passes(evidence, "vae", np.zeros((6, PIXELS)), [np.arange(3), np.arange(3)], 3)
+        assert list(passes) == [0]
+        assert np.array_equal(passes[0].mu, heads[2:])
+        assert np.array_equal(passes[0].x_hat, images[2:])

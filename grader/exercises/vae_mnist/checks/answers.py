@@ -43,12 +43,12 @@ def between(value: float, *, zero_at: float, full_at: float) -> float:
     return float(np.clip((value - zero_at) / (full_at - zero_at), 0.0, 1.0))
 
 
-def verdict(right: bool, yes: str, no: str, hint: str = "", measured: Measured | None = None) -> Finding:
+def all_or_nothing(right: bool, yes: str, no: str, hint: str = "", measured: Measured | None = None) -> Finding:
     """A finding with all points or none."""
     return Finding(1.0 if right else 0.0, yes if right else no, "" if right else hint, measured or {})
 
 
-def names_by_check(results: Mapping[str, str], good: str, hint: str, measured: Measured | None = None) -> Finding:
+def equal_shares(results: Mapping[str, str], good: str, hint: str, measured: Measured | None = None) -> Finding:
     """A finding with equal shares for several requirements: `results` maps each to "" or what is wrong with it."""
     wrong = [text for text in results.values() if text]
     score = 1 - len(wrong) / len(results)

@@ -10,13 +10,13 @@ import numpy as np
 from grader.checks import check
 from grader.exercises.vae_mnist.checks import networks
 from grader.exercises.vae_mnist.checks.answers import (
+    all_or_nothing,
     answer,
     between,
     give_up,
     number,
     percent,
     shape_text,
-    verdict,
 )
 from grader.exercises.vae_mnist.checks.encoder import encoder_uses_the_image
 from grader.exercises.vae_mnist.checks.networks import IMAGE, MORE_THAN_CHANCE, PIXELS, ROWS
@@ -39,7 +39,9 @@ def decoder_gives_images(evidence: Evidence, part: str) -> Finding:
         shape = array.shape[1:] if name in {"x_hat", "far"} else array.shape  # `single` holds the images of seven calls
         if shape != (ROWS, *IMAGE):
             wrong = f"expected images of shape {(ROWS, *IMAGE)}, got {tuple(shape)}"
-    return verdict(not wrong, "the images have the right shape", wrong, "Print the shape of what your decoder returns.")
+    return all_or_nothing(
+        not wrong, "the images have the right shape", wrong, "Print the shape of what your decoder returns."
+    )
 
 
 @check()
@@ -90,7 +92,7 @@ def decoder_can_learn(evidence: Evidence, part: str, *, min_reached_share: float
     if not wrong and reached == 0:
         wrong = "no gradient flows back through the decoder to the code"
         hint = "The encoder learns through z: what in the decoder's forward may cut the gradient?"
-    return verdict(
+    return all_or_nothing(
         not wrong,
         "all layers of the decoder can learn, and the gradient reaches the code",
         wrong,
@@ -111,7 +113,7 @@ def decoder_is_nonlinear(evidence: Evidence, part: str, *, min_angle: float, min
     bent = networks.curvature(before_sigmoid)
     if linear is None:
         linear = bent <= min_curvature
-    return verdict(
+    return all_or_nothing(
         not linear,
         "the decoder is nonlinear",
         "the decoder is a single linear map, apart from a function of each pixel",
@@ -125,7 +127,7 @@ def decoder_values_are_in_range(evidence: Evidence, part: str, *, tolerance: flo
     """All pixel values are in [0, 1]."""
     arrays = answer(evidence, _source(part), "x_hat", "far", "single", "train")
     low, high = float(min(array.min() for array in arrays)), float(max(array.max() for array in arrays))
-    return verdict(
+    return all_or_nothing(
         low >= -tolerance and high <= 1 + tolerance,
         "all pixel values are in [0, 1]",
         f"expected pixel values in [0, 1], got values from {low:.2f} to {high:.2f}",
@@ -156,7 +158,7 @@ def decoder_pixels_are_free(evidence: Evidence, part: str, *, min_variation: flo
     if not wrong and still > MOST_STILL:
         wrong = f"{percent(still)} of the pixels have the same value for every code"
         hint = "Which pixels of your decoder's images never change, and which layer computes them?"
-    return verdict(
+    return all_or_nothing(
         not wrong,
         "pixel values are independent",
         wrong,
@@ -172,7 +174,7 @@ def decoder_sees_each_code_alone(evidence: Evidence, part: str, *, tolerance: fl
     x_hat, again, alone, reordered = answer(evidence, _source(part), "x_hat", "again", "single", "reordered")
     back = networks.back_in_order(reordered, order)
     wrong, hint = networks.row_by_row("decoder", x_hat[0], again, alone, back, tolerance)
-    return verdict(not wrong, "each code is decoded independently of its batch", wrong, hint)
+    return all_or_nothing(not wrong, "each code is decoded independently of its batch", wrong, hint)
 
 
 @check(presupposes=(encoder_uses_the_image, decoder_uses_every_latent), affects_later=False)
@@ -187,7 +189,7 @@ def latent_size_is_obeyed(evidence: Evidence, part: str) -> Finding:
         difference = f"the encoder returns logvar of shape {shape_text(logvar)} for {ROWS} images"
     if encoded:
         difference = f"the decoder returns images of shape {shape_text(x_hat)} for {ROWS} codes"
-    return verdict(
+    return all_or_nothing(
         encoded and x_hat.shape[:1] == (ROWS,),
         "the networks also work with another latent_dim",
         f"built with latent_dim={size}, {difference}",

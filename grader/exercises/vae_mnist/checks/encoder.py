@@ -10,13 +10,13 @@ import numpy as np
 from grader.checks import check
 from grader.exercises.vae_mnist.checks import networks
 from grader.exercises.vae_mnist.checks.answers import (
+    all_or_nothing,
     answer,
     between,
     expect_shape,
     give_up,
     number,
     percent,
-    verdict,
 )
 from grader.exercises.vae_mnist.checks.networks import MORE_THAN_CHANCE, PIXELS, ROWS
 from grader.records import Address, Array, Evidence, Finding, Stage
@@ -49,7 +49,7 @@ def encoder_gives_mu_and_logvar(evidence: Evidence, part: str) -> Finding:
             shape = array.shape[1:] if kind == "" else array.shape
             if shape != (ROWS, size):
                 wrong.append(f"expected {head} of shape ({ROWS}, {size}), got {tuple(shape)}")
-    return verdict(
+    return all_or_nothing(
         not wrong,
         f"mu and logvar have shape (N, {size})",
         wrong[0] if wrong else "",
@@ -112,7 +112,7 @@ def encoder_uses_the_label(evidence: Evidence, part: str, *, min_change: float) 
 def encoder_can_learn(evidence: Evidence, part: str, *, min_reached_share: float) -> Finding:
     """All parameters of the encoder are registered, and the gradient reaches them."""
     wrong, hint, counts = networks.can_learn(evidence, part, "encoder", min_reached_share)
-    return verdict(not wrong, "all layers of the encoder can learn", wrong, hint, counts)
+    return all_or_nothing(not wrong, "all layers of the encoder can learn", wrong, hint, counts)
 
 
 @check(presupposes=(encoder_uses_the_image,))
@@ -123,7 +123,7 @@ def encoder_is_nonlinear(evidence: Evidence, part: str, *, min_angle: float, min
     bent = max(networks.curvature(head) for head in _heads(evidence, part, "line_"))
     if linear is None:  # an encoder that rounds its input passes no gradient on
         linear = bent <= min_curvature
-    return verdict(
+    return all_or_nothing(
         not linear,
         "the encoder is nonlinear",
         "the encoder is a single linear map, apart from a function of each output",
@@ -200,4 +200,4 @@ def encoder_sees_each_image_alone(evidence: Evidence, part: str, *, tolerance: f
         reordered = networks.back_in_order(reordered, order)
         if not wrong:
             wrong, hint = networks.row_by_row("encoder", together, again, alone, reordered, tolerance)
-    return verdict(not wrong, "each image is encoded independently of its batch", wrong, hint)
+    return all_or_nothing(not wrong, "each image is encoded independently of its batch", wrong, hint)

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from grader.checks import check
-from grader.exercises.vae_mnist.checks.answers import answer, expect_shape, names_by_check, verdict
+from grader.exercises.vae_mnist.checks.answers import all_or_nothing, answer, equal_shares, expect_shape
+from grader.exercises.vae_mnist.checks.steps import best_factor, cosine
 from grader.records import Address, Array, Evidence, Finding, Stage
 
 BATCHES = ("random", "digits", "shifted", "small")
@@ -48,7 +49,7 @@ def gradient_reaches_mu_and_logvar(evidence: Evidence, part: str, *, max_error: 
         "mu": "" if error_mu <= max_error else _gradient_fault("mu", grad_mu),
         "logvar": "" if error_logvar <= max_error and noisy else _gradient_fault("logvar", grad_logvar),
     }
-    return names_by_check(
+    return equal_shares(
         results,
         "the gradient of z with respect to mu and logvar is correct",
         " ".join(_gradient_hints(results)),
@@ -80,7 +81,7 @@ def _relative_error(gradient: Array, expected: Array) -> float:
 def mean_is_mu(evidence: Evidence, part: str, *, max_error: float) -> Finding:
     """The mean of many draws is mu."""
     error = float(np.sqrt((_noise(evidence, part).mean(axis=0) ** 2).mean()))
-    return verdict(
+    return all_or_nothing(
         error <= max_error,
         "draws are centred on mu",
         "the mean of many draws of z is not mu",
@@ -95,7 +96,7 @@ def spread_is_sigma(evidence: Evidence, part: str, *, max_error: float) -> Findi
     spread = _noise(evidence, part).std(axis=0)
     error = float(np.sqrt(((spread - 1) ** 2).mean()))
     is_still = bool(spread.min() < 1e-6)
-    return verdict(
+    return all_or_nothing(
         error <= max_error,
         "the standard deviation of the draws is sigma",
         _still(spread) if is_still else "the standard deviation of many draws of z is not sigma",
@@ -118,7 +119,7 @@ def noise_is_normal(evidence: Evidence, part: str, *, max_kurtosis_error: float)
         return Finding(0.0, _still(spread), STILL_HINT)
     standard = (noise - noise.mean(axis=0)) / spread
     kurtosis = float((standard**4).mean())
-    return verdict(
+    return all_or_nothing(
         abs(kurtosis - 3) <= max_kurtosis_error,
         "the noise is normal",
         f"the noise has a kurtosis of {kurtosis:.1f}; normal noise has 3",
@@ -143,7 +144,7 @@ def draws_are_independent(evidence: Evidence, part: str, *, max_correlation: flo
     measured = {"correlation between rows": rows, "correlation between latents": columns}
     right = "every number of every code gets its own noise"
     hint = "How many random numbers does a batch of codes need, and how many does your code draw?"
-    return verdict(not wrong, right, wrong, hint, measured)
+    return all_or_nothing(not wrong, right, wrong, hint, measured)
 
 
 def _most_related(noise: Array) -> float:
@@ -159,19 +160,6 @@ def _alike(correlation: float) -> str:
 
 
 # Loss. Gradients are compared up to a positive factor, since the loss may be a mean or a sum.
-
-
-def _cosine(a: Array, b: Array) -> float:
-    a, b = a.reshape(-1).astype(np.float64), b.reshape(-1).astype(np.float64)
-    if a.shape != b.shape:
-        return 0.0
-    return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-30))
-
-
-def _factor(gradient: Array, expected: Array) -> float:
-    """The factor that brings `expected` closest to `gradient`."""
-    e = expected.reshape(-1).astype(np.float64)
-    return float(gradient.reshape(-1).astype(np.float64) @ e / (e @ e + 1e-30))
 
 
 def _loss_batch(evidence: Evidence, batch: str) -> dict[str, Array]:
@@ -205,7 +193,7 @@ def _reconstruction_kind(evidence: Evidence) -> tuple[str, float]:
         kinds.append(LOGITS)
     batches = [_loss_batch(evidence, name) for name in BATCHES]
     worst = {
-        kind: min(_cosine(batch["grad_x_hat"], _expected_reconstruction(batch)[kind]) for batch in batches)
+        kind: min(cosine(batch["grad_x_hat"], _expected_reconstruction(batch)[kind]) for batch in batches)
         for kind in kinds
     }
     best = max(kinds, key=lambda kind: worst[kind])
@@ -216,7 +204,7 @@ def _reconstruction_kind(evidence: Evidence) -> tuple[str, float]:
 def reconstruction_compares_the_images(evidence: Evidence, part: str, *, min_cosine: float) -> Finding:
     """The reconstruction term is a binary cross-entropy or a squared error of x_hat and x."""
     kind, cosine = _reconstruction_kind(evidence)
-    return verdict(
+    return all_or_nothing(
         cosine >= min_cosine,
         f"the reconstruction term is a {kind}",
         "the gradient with respect to x_hat is neither that of a binary cross-entropy nor that of a squared error",
@@ -233,8 +221,8 @@ def _kl_cosines(evidence: Evidence) -> dict[str, float]:
         expected = {"mu": batch["mu"], "logvar": (np.exp(batch["logvar"]) - 1) / 2}
         gradients = {"mu": batch["grad_mu"], "logvar": batch["grad_logvar"]}
         for key in ("mu", "logvar"):
-            cosines[key] = min(cosines[key], _cosine(gradients[key], expected[key]))
-        joint_cosine = _cosine(
+            cosines[key] = min(cosines[key], cosine(gradients[key], expected[key]))
+        joint_cosine = cosine(
             np.stack([gradients["mu"], gradients["logvar"]]), np.stack([expected["mu"], expected["logvar"]])
         )
         cosines["both"] = min(cosines["both"], joint_cosine)
@@ -249,7 +237,7 @@ def kl_matches_closed_form(evidence: Evidence, part: str, *, min_cosine: float) 
     no = f"your KL term depends on {' and '.join(wrong)} in the wrong way"
     if not wrong:
         no = "the parts of your KL term with mu and with logvar are not in the right proportion"
-    return verdict(
+    return all_or_nothing(
         cosines["both"] >= min_cosine,
         "the KL term matches the closed form",
         no,
@@ -271,8 +259,8 @@ def terms_are_in_proportion(
     ratios = []
     for name in BATCHES:
         batch = _loss_batch(evidence, name)
-        reconstruction = _factor(batch["grad_x_hat"], _expected_reconstruction(batch)[kind])
-        ratios.append(reconstruction / (_factor(batch["grad_mu"], batch["mu"]) or 1e-30))
+        reconstruction = best_factor(batch["grad_x_hat"], _expected_reconstruction(batch)[kind])
+        ratios.append(reconstruction / (best_factor(batch["grad_mu"], batch["mu"]) or 1e-30))
     low, high = min(ratios), max(ratios)
     allowed = (1.0, 1.0) if "cross-entropy" in kind else (squared_error_low, squared_error_high)
     right = allowed[0] * (1 - tolerance) <= low and high <= allowed[1] * (1 + tolerance)
@@ -282,7 +270,7 @@ def terms_are_in_proportion(
         no = "the proportion of the two terms changes with the batch size"
     elif high < allowed[0]:
         no = "the reconstruction term is too small compared with the KL term"
-    return verdict(
+    return all_or_nothing(
         right and steady,
         "the two terms are in the right proportion",
         no,
@@ -302,7 +290,7 @@ def parts_add_up(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
     if sizes := {batch["parts"].size for batch in batches.values()} - {3}:
         message = f"expected three numbers (loss, reconstruction, kl), got {min(sizes)}"
         return Finding(0.0, message, "Compare what you return with the docstring.")
-    worst, order = 0.0, 0.0
+    worst = 0.0
     for batch in batches.values():
         loss, reconstruction, kl = (float(v) for v in batch["parts"])
         worst = max(worst, abs(loss - reconstruction - kl) / (abs(loss) + 1e-6))
@@ -315,4 +303,4 @@ def parts_add_up(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
     }
     measured = {"largest relative difference": worst, "change of the reconstruction part": order}
     hint = "Compare the values that you return, and their order, with the docstring."
-    return names_by_check(results, "loss = reconstruction + kl", hint, measured)
+    return equal_shares(results, "loss = reconstruction + kl", hint, measured)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from grader.checks import check
-from grader.exercises.vae_mnist.checks.answers import answer, number, percent, shape_text, verdict
+from grader.exercises.vae_mnist.checks.answers import all_or_nothing, answer, number, percent, shape_text
 from grader.exercises.vae_mnist.stand_in_answers import SAMPLING
 from grader.records import Array, Evidence, Finding, Stage
 
@@ -58,7 +58,7 @@ def codes_come_from_the_prior(
         wrong, hint = _unlike_numbers(codes, max_mean), "Compare the single numbers of your codes: is each N(0, 1)?"
     if wrong == RELATED:
         hint = "Does every number of every code get its own random value?"
-    return verdict(
+    return all_or_nothing(
         not wrong,
         "the codes come from the prior",
         wrong,
@@ -160,7 +160,7 @@ def labels_reach_the_decoder(evidence: Evidence, part: str) -> Finding:
     if same and order is not None and len(order) == len(labels):
         labels = labels[order]
     share = float((labels == expected).mean()) if same else 0.0
-    return verdict(
+    return all_or_nothing(
         share == 1,
         "the decoder gets the requested labels",
         f"only {percent(share)} of the images are decoded with the requested label",

@@ -71,7 +71,7 @@ class Pass:
             return "its batch"
         count = len(self.x)
         expected = loss.x_hat(self.x_hat, self.x) / count
-        factor = _factor(self.grad_x_hat, expected)
+        factor = best_factor(self.grad_x_hat, expected)
         if abs(cosine(self.grad_x_hat, expected)) < min_cosine:
             return "another loss"
         if factor < 0:
@@ -86,7 +86,7 @@ class Pass:
         gradients = np.concatenate([self.kl_mu, self.kl_logvar])
         if np.linalg.norm(gradients) < MISSING * factor * np.linalg.norm(expected):
             return "no KL term"
-        weight = factor / (_factor(gradients, expected) or 1e-30)
+        weight = factor / (best_factor(gradients, expected) or 1e-30)
         right = cosine(gradients, expected) >= 0.99 and 0.9 <= weight <= 1.1 * loss.heaviest
         return "" if right else "another KL term"
 
@@ -157,12 +157,15 @@ class Steps:
 
 
 def cosine(a: Array, b: Array) -> float:
-    """The cosine of two arrays of the same shape, as vectors."""
+    """The cosine of two arrays, as vectors; 0 if their sizes differ."""
     a, b = a.reshape(-1).astype(np.float64), b.reshape(-1).astype(np.float64)
+    if a.size != b.size:
+        return 0.0
     return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-30))
 
 
-def _factor(gradient: Array, expected: Array) -> float:
+def best_factor(gradient: Array, expected: Array) -> float:
+    """The factor that brings `expected` closest to `gradient`, in the mean square."""
     w = expected.reshape(-1).astype(np.float64)
     return float(gradient.reshape(-1).astype(np.float64) @ w / (w @ w + 1e-30))
 
@@ -214,13 +217,14 @@ def _passes(evidence: Evidence, part: str, images: Array, rows: list[Array], siz
     ):
         give_up("what was recorded of the passes does not fit together")
     passes: dict[int, Pass] = {}
-    at, picture = 0, 0
-    for step, count, pixels, tapped_here, wrong in zip(recorded, *counts, tapped, ways, strict=True):
+    starts = [np.cumsum(of_each) - of_each for of_each in counts]
+    for step, count, pixels, at, picture, tapped_here, wrong in zip(
+        recorded, *counts, *starts, tapped, ways, strict=True
+    ):
         if not 0 <= step < len(rows) or not count or not pixels:
             continue
         values = {name: rows_of[name][at : at + count].astype(np.float64) for name in heads}
         values |= {name: rows_of[name][picture : picture + pixels].astype(np.float64) for name in pictures}
-        at, picture = at + int(count), picture + int(pixels)
         kl_mu, kl_logvar = (
             values[f"grad_{head}"] - values[f"path_{head}"] if tapped_here else None for head in ("mu", "logvar")
         )

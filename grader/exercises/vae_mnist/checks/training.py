@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 
 from grader.checks import check
-from grader.exercises.vae_mnist.checks.answers import answer, between, give_up, number, percent, verdict
+from grader.exercises.vae_mnist.checks.answers import all_or_nothing, answer, between, give_up, number, percent
 from grader.exercises.vae_mnist.checks.steps import LOSSES, Steps, recorded_steps, source_of
 from grader.records import Address, Evidence, Finding
 
@@ -48,7 +48,7 @@ def given_optimizer_moves_the_model(evidence: Evidence, part: str) -> Finding:
         no = "the parameters changed, but not through the optimizer that was passed in"
     elif len(steps):
         hint = f"The optimizer made {len(steps)} steps: with which gradients, and what changed the parameters back?"
-    return verdict(
+    return all_or_nothing(
         moves and len(steps) > 0,
         "the optimizer updates the parameters",
         no,
@@ -137,7 +137,7 @@ def trains_in_train_mode(evidence: Evidence, part: str) -> Finding:
     _made_steps(evidence, part)
     (modes,) = answer(evidence, source_of(evidence, part), "modes")
     share = float((modes != 0).mean())
-    return verdict(
+    return all_or_nothing(
         share > 0.5,
         "the model trains in training mode",
         "the model is in eval mode while it trains",
@@ -164,7 +164,7 @@ def what_is_learnt_is_kept(evidence: Evidence, part: str, *, min_rate: float) ->
     elif rate < min_rate:
         wrong = f"the learning rate shrinks until nothing is learned: its average is {rate:.2g} times the initial one"
         hint = "Print the learning rate at the first step, after one epoch and at the last step: what changes it?"
-    return verdict(
+    return all_or_nothing(
         not wrong,
         "the model keeps what it has learned",
         wrong,
@@ -207,7 +207,7 @@ def reported_loss_is_the_mean(evidence: Evidence, part: str, *, tolerance: float
             if np.isfinite(ratio).all() and ratio.min() > 0:
                 errors.append(float(ratio.max() / ratio.min() - 1))
     error = min(errors, default=float("inf"))
-    return verdict(
+    return all_or_nothing(
         error <= tolerance,
         "the reported losses are the mean losses of the epochs",
         "the reported losses are not the mean losses of the epochs",
@@ -228,7 +228,7 @@ def labels_reach_the_model(evidence: Evidence, part: str) -> Finding:
         same = int((labels[:count] == expected[:count]).sum())
         equal = min(equal, same if labels.shape == expected.shape else min(same, expected.size - 1))
     right = equal == expected.size
-    return verdict(
+    return all_or_nothing(
         right,
         "the labels reach the model with their images",
         f"only {equal} of {expected.size} labels reached the model with the image that they belong to",

@@ -3,7 +3,7 @@
 A check is a function with `@check(...)` above it, which says all that the engine must know about it. An exercise
 gathers those of its own modules with `checks_of`; nothing is registered anywhere else.
 
-A measurement knows no threshold, and scoring measures nothing: a moved threshold costs no measurement again.
+A measurement does not know its thresholds, so a changed threshold never requires measuring again.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from typing import NoReturn
 from grader.errors import ExerciseError
 from grader.records import Evidence, Finding, Measured, MeasuredValue
 
-BORDERLINE = 2.0  # standard errors: another draw would hardly move a value further
+BORDERLINE = 2.0  # standard errors within which of a threshold a value is borderline
 CLOSE = "; this is close to a threshold, so the more favourable result counts"
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A measured value before it is scored by thresholds, and the words for what comes of it."""
+    """A measured value before it is scored, and the texts for its finding."""
 
     name: str  # what was measured, for instance "explained variance"
     value: float
     standard_error: float
-    good: str  # the clause that is true where nothing is lost
+    good: str  # the message for full points
     hint: str
     more: Measured = field(default_factory=dict)  # further measured values
-    poor: str = ""  # the clause that is true where nothing is earned; if not given, the message says what was expected
-    fair: str = ""  # the same where something is earned and something lost
+    poor: str = ""  # the message for no points; by default, what was expected
+    fair: str = ""  # the message for some points; by default, what was expected
 
 
 def score_measurement(measurement: Measurement, *, zero_at: float, full_at: float) -> Finding:
-    """The finding on a measurement; its message holds no number that a student could aim at."""
+    """The finding on a measurement; its message contains no number that a student could aim at."""
     measured_value = MeasuredValue(measurement.name, measurement.value, measurement.standard_error, zero_at, full_at)
     score, borderline = score_of(measured_value)
     message = measurement.good if score == 1 else _lost(measurement, score)
@@ -51,7 +51,7 @@ def score_measurement(measurement: Measurement, *, zero_at: float, full_at: floa
 
 
 def _lost(measurement: Measurement, score: float) -> str:
-    """The message where something is lost."""
+    """The message if points are lost."""
     progress = f"{'nearly' if score > 0.6 else 'partly'} achieved" if score else "not achieved"
     own = measurement.fair if score else measurement.poor
     return own or f"expected: {measurement.good}; {progress}"
@@ -60,10 +60,9 @@ def _lost(measurement: Measurement, score: float) -> str:
 def score_of(measured_value: MeasuredValue) -> tuple[float, bool]:
     """The score in [0, 1] that a measured value earns by its thresholds, and whether it is borderline.
 
-    Linear between `zero_at` and `full_at`, except within `BORDERLINE` standard errors of either, where the
-    better side is given and the value is borderline: by `full_at` the score is 1; by `zero_at` it is that of
-    the value moved `BORDERLINE` standard errors to the better, at most that of `zero_at` so moved. A better
-    value never earns less.
+    Linear between `zero_at` and `full_at`. Within `BORDERLINE` standard errors of a threshold, a value is borderline
+    and gets the benefit of the doubt: near `full_at` it scores 1; near `zero_at` it is scored as if it were
+    `BORDERLINE` standard errors better, but at most like `zero_at` plus that margin. A better value never scores less.
 
     >>> score_of(MeasuredValue("share", 0.48, 0.02, zero_at=0.1, full_at=0.5))
     (1.0, True)
@@ -85,7 +84,7 @@ THRESHOLDS = ("zero_at", "full_at")  # of partial credit
 
 @dataclass(frozen=True, eq=False)
 class Check:
-    """What a rubric may pay for: a function of evidence, and what the engine must know about it."""
+    """A check that a rubric may give points for: a function of evidence, and what the engine must know about it."""
 
     measure: MeasureFunction
     has_thresholds: bool = False
@@ -95,10 +94,10 @@ class Check:
     affects_later: bool = True
 
     def __call__(self, evidence: Evidence, part: str, **numbers: float) -> Finding:
-        """What the check finds with all the numbers that a rubric gives it.
+        """Returns the finding, given all the numbers of the rubric.
 
         Raises:
-            NotAnswered: where there is nothing to judge.
+            NotAnswered: the answers that the check needs are missing.
         """
         thresholds = {name: numbers.pop(name) for name in THRESHOLDS} if self.has_thresholds else {}
         result = self.measure(evidence, part, **numbers)
@@ -136,7 +135,7 @@ def check(
     presupposes: tuple[Check, ...] = (),
     affects_later: bool = True,
 ) -> Callable[[MeasureFunction], Check]:
-    """The function below is a check: `name(evidence, part, *, numbers without defaults)`.
+    """Makes the function below a check: `name(evidence, part, *, numbers without defaults)`.
 
     has_thresholds: it returns a `Measurement`, which is scored between the rubric's `zero_at` and `full_at`.
     smaller_is_better: a rubric's `zero_at` is larger than its `full_at`.

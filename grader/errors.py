@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-_READ_AHEAD = 8  # of a text that is shortened, so many times the characters that are kept are looked at
+_READ_AHEAD = 8  # a text is first cut to this many times its limit, which bounds the work
 
 
 class GraderError(Exception):
-    """The base of everything the command line prints as one line and turns into exit code 2."""
+    """The base of all errors that the command line prints as one line, with exit code 2."""
 
 
 class SubmissionError(GraderError):
@@ -24,16 +24,8 @@ class ExerciseError(GraderError):
     """An exercise's own package is wrong, for instance one of its checks; nothing was run."""
 
 
-class DataError(GraderError):
-    """MNIST could not be found, fetched or verified."""
-
-
-class ClassifierError(GraderError):
-    """The pretrained classifier's weights are missing or not the published ones."""
-
-
 class BoxError(GraderError):
-    """The box could not be built or started: our fault or the machine's, never the student's."""
+    """The box could not be built or started, which is never the student's fault."""
 
 
 class EvidenceError(GraderError):
@@ -48,6 +40,6 @@ def one_line(text: str, limit: int = 60) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a refusal: the known name that is most like the given one, or all of them."""
+    """Returns the end of an error message: the most similar known name, or all of them."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else f"; expected one of {', '.join(sorted(known))}"

@@ -2,7 +2,7 @@
 
 A box's answer is the bytes of a safetensors file. Its header is bounded before it is parsed, and only the arrays that
 the specification names, of the right kind, number and finiteness, become evidence; anything else is a fault of the
-answer. A stored file is read with no less care: its folder may have come by mail.
+answer. A stored file is read just as carefully: someone else may have sent it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MAX_FILE = 1 << 29
 MAX_TENSORS = 4096  # of one file; the state of a deep network has some hundreds
 MAX_NAME = 400  # characters of a tensor's name
 MAX_FAULT = 2000  # characters of a fault's message
-LARGE = 500_000  # numbers: thousands of pictures, where half precision is finer than a grey level
+LARGE = 500_000  # numbers; larger arrays are pictures, for which half precision is finer than a grey level
 _HALF_UP_TO = 2.0  # above it half precision is coarser than that, and far above it infinite
 _ANSWERED = {"F32", "I64"}
 _STORED = {"F16", "F32", "F64", "I64", "I32", "U8", "BOOL"}
@@ -37,7 +37,7 @@ _HEADER = struct.Struct("<Q")
 
 @dataclass(frozen=True, slots=True)
 class ArraySpec:
-    """What an array of an answer must be: `kind` is "float" (float32) or "int" (int64)."""
+    """The required type and size of an array of an answer: `kind` is "float" (float32) or "int" (int64)."""
 
     kind: str
     max_elements: int
@@ -51,7 +51,7 @@ _NO_FILE = "the answer is not a tensor file"
 
 
 class NotAnswered(Exception):
-    """There is no answer to check; `fault` says whose fault that is and why."""
+    """There is no answer to check; `fault` says why, and who is to blame."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.message)
@@ -62,7 +62,7 @@ def answer(evidence: Evidence, source: Address, *names: str) -> list[Array]:
     """These arrays of the answer.
 
     Raises:
-        NotAnswered: where the box gave none, with the reason.
+        NotAnswered: the box gave none; with the reason.
     """
     arrays = [evidence.answers.get(source.array(name)) for name in names]
     if any(array is None for array in arrays):
@@ -83,7 +83,7 @@ def read_tensors(data: bytes) -> dict[str, Array]:
     """The arrays in a safetensors file's bytes, of float32 and int64 only.
 
     Raises:
-        Rejected: for bytes that are not such a file.
+        Rejected: the bytes are not such a file.
     """
     kinds, _ = _header(data)
     if other_kinds := sorted(kinds - _ANSWERED):
@@ -95,7 +95,7 @@ def read_tensors(data: bytes) -> dict[str, Array]:
 
 
 def _header(data: bytes) -> tuple[set[str], dict[str, Any]]:
-    """The kinds of the arrays and the file's own notes, from a header of bounded size and count."""
+    """Returns the arrays' types and the file's metadata, from a header of limited size."""
     if len(data) < _HEADER.size:
         raise Rejected(_NO_FILE)
     (size,) = _HEADER.unpack(data[: _HEADER.size])
@@ -115,7 +115,7 @@ def _header(data: bytes) -> tuple[set[str], dict[str, Any]]:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Returns the object, if its keys are all different: of two equal keys, readers may take different entries."""
+    """Returns the object; refuses a repeated key, because readers disagree on which entry counts."""
     entries = dict(pairs)
     if len(entries) != len(pairs):
         raise ValueError("a key is given twice")
@@ -126,7 +126,7 @@ def read_answer(data: bytes, spec: AnswerSpec) -> dict[str, Array]:
     """The arrays of one answer, exactly those that the specification names.
 
     Raises:
-        Rejected: for an array that is missing, too many, of another kind or too large.
+        Rejected: an array is missing, unexpected, of another type or too large.
     """
     tensors = read_tensors(data)
     if set(tensors) != set(spec):
@@ -165,10 +165,10 @@ def as_stored(evidence: Evidence) -> Evidence:
 
 
 def load_evidence(path: Path) -> Evidence:
-    """The evidence of a file that this grader has written; an array is read when it is looked at.
+    """The evidence of a file that this grader has written; each array is read on first access.
 
     Raises:
-        EvidenceError: for a file that is missing, too large or not evidence; later, where it has changed meanwhile.
+        EvidenceError: the file is missing, too large or not evidence; on access, if it has changed since.
     """
     try:
         data = leading_bytes(path, MAX_FILE, _HEADER.size + MAX_HEADER)
@@ -202,7 +202,7 @@ def _not_evidence(path: Path, reason: Exception) -> EvidenceError:
 
 
 def read_later(load: Callable[[], Evidence]) -> Evidence:
-    """The evidence that `load` gives, once something of it is looked at."""
+    """Returns evidence that calls `load` on first access."""
     load_once = cache(load)
 
     def entries_of(select: Callable[[Evidence], Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -216,7 +216,7 @@ def read_later(load: Callable[[], Evidence]) -> Evidence:
 
 
 def overlay(below: Mapping[str, Any], above: Mapping[str, Any], is_kept: Callable[[str], bool]) -> Mapping[str, Any]:
-    """The entries `above`, and those `below` whose names are kept; none of them is read before it is asked for."""
+    """The entries `above`, and those `below` whose names are kept; none of them is read before it is needed."""
 
     def readers() -> dict[str, Callable[[], Any]]:
         return {name: read for name, read in _readers(below).items() if is_kept(name)} | _readers(above)
@@ -229,9 +229,9 @@ def _readers(entries: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
 
 
 class _LazyMapping(Mapping[str, Any]):
-    """Entries of which the names are asked for when one is, and each value when it is first looked at.
+    """A mapping whose keys are determined on first use, and whose values are loaded one by one on first access.
 
-    Most checks look at a few arrays of many MB.
+    Most checks need only a few arrays, which may take many MB.
     """
 
     def __init__(self, makers: Callable[[], Mapping[str, Callable[[], Any]]]) -> None:
@@ -255,7 +255,7 @@ def _faults(notes: Mapping[str, Any]) -> dict[str, Fault]:
     """The faults among the file's notes.
 
     Raises:
-        Rejected: where they are not what `save_evidence` wrote.
+        Rejected: they are not what `save_evidence` wrote.
     """
     try:
         entries: Mapping[str, tuple[str, str]] = json.loads(notes["faults"], object_pairs_hook=_unique)

@@ -1,7 +1,6 @@
 """The grader's data types, as frozen dataclasses without I/O.
 
-Points are integers of a thousandth (`*_milli`), so that sums are exact. Arrays follow the notebook's
-interface: images are `(N, 1, 28, 28)` in [0, 1], labels `(N,)`.
+Points are integers of a thousandth (`*_milli`), so that sums are exact.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-# Nouns that the code in the box uses, too; it can import nothing of the grader.
+# Types shared with the code in the box, which cannot import the grader.
 from grader.sandbox.in_box.frames import Address as Address
 from grader.sandbox.in_box.frames import CellRequest as CellRequest
 from grader.sandbox.in_box.frames import CellStatus as CellStatus
@@ -27,7 +26,7 @@ Numbers = Mapping[str, Mapping[str, Mapping[str, float]]]  # item -> check -> nu
 
 
 class Status(StrEnum):
-    """How a run in the box ended; the last value is ours, never the student's."""
+    """How a run in the box ended. `BOX_ERROR` is never the student's fault."""
 
     OK = "ok"
     CELL_ERROR = "cell_error"
@@ -37,7 +36,7 @@ class Status(StrEnum):
 
 
 class Outcome(StrEnum):
-    """The outcome of a check or an item; the last value is a grader fault, never the student's."""
+    """The outcome of a check or an item. `NEEDS_REVIEW` is never the student's fault."""
 
     PASSED = "passed"
     PARTIAL = "partial"
@@ -98,8 +97,8 @@ class Limits:
     gpu_memory_mb: int  # of the GPU, for each process of the box
     processes: int
     disk_mb: int  # each writable folder of the box
-    output_mb: float  # everything the cells print or show
-    cell_output_mb: float  # what one cell prints or shows
+    output_mb: float  # all output of the cells
+    cell_output_mb: float  # the output of one cell
     evidence_mb: float  # everything the probe records
     notebook_mb: float  # the submitted file
     cells: int  # in the submitted file
@@ -146,7 +145,7 @@ class Rubric:
 
     @property
     def points_milli(self) -> int:
-        """All points there are."""
+        """The maximum number of points."""
         return sum(item.points_milli for item in self.items)
 
     def for_template(self, name: str) -> Rubric:
@@ -158,7 +157,7 @@ class Rubric:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """An output of the submitted notebook, beside the output of the grader's run."""
+    """An output of the submitted notebook, and the output of the grader's run."""
 
     what: str  # for instance "loss, 10 of 10"
     saved: str
@@ -222,7 +221,7 @@ _LEFT_OUT_BEFORE = "not judged: this run left it out"  # the same, as stored rep
 class Blame(StrEnum):
     """Whose fault it is that an answer is missing."""
 
-    STUDENT = "student"  # their code raised an error, hung, or returned an invalid answer
+    STUDENT = "student"  # the student's code raised an error, hung, or returned an invalid answer
     OURS = "ours"
     MACHINE = "machine"  # it may have worked on the student's machine, and cannot on the grading machine
     NOBODY = "nobody"  # the question was not due
@@ -241,9 +240,10 @@ UNANSWERED = Fault(Blame.STUDENT, "the notebook stopped before this could be tes
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Our questions and the box's answers, read against the specification; nothing is executed to read it.
+    """The questions and the box's answers, checked against the specification; nothing is executed to read it.
 
-    Arrays are named by `Stage.array` and `Address.array`; faults by the address, or by the array that alone is missing.
+    Arrays are named by `Stage.array` and `Address.array`. Faults are named by an address, or by an array if only that
+    one is missing.
     """
 
     questions: Mapping[str, Array]
@@ -324,7 +324,7 @@ class ItemVerdict:
     lost_in: tuple[str, ...] = ()  # earlier items that were replaced before this one was graded again
     # Earlier items whose mistakes may affect this one, but which earned too little to be replaced -> the least share.
     not_replaced: Mapping[str, float] = field(default_factory=dict)
-    gained_milli: int = 0  # what that gave, part of `points_milli` and beside the sum of the checks
+    gained_milli: int = 0  # the points given back, which are part of `points_milli` but of no check
     override: Override | None = None  # a decision of staff; `points_milli` and `outcome` are theirs
 
     @property
@@ -338,11 +338,11 @@ class Lateness:
     """When a notebook was submitted, and the penalty for lateness, which is kept apart from its points."""
 
     handed_in: str  # ISO 8601, with its zone
-    deadline: str  # the same; the student's own, where theirs is another
-    days: int  # begun after the deadline; 0 in time, or where it was excused
-    percent: float  # that is taken off, in all
-    of_earned: bool = False  # of the points that were earned; else of those that there are
-    note: str = ""  # who gave more time or excused it, and why
+    deadline: str  # the same; the student's own deadline if they have one
+    days: int  # started after the deadline; 0 if in time or excused
+    percent: float  # deducted in total
+    of_earned: bool = False  # True: of the earned points; False: of the maximum
+    note: str = ""  # who granted more time or excused it, and why
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,7 +370,7 @@ class GradeReport:
 
 @dataclass(frozen=True, slots=True)
 class Plane:
-    """What a figure needs to be moved through: its PNG is a sheet of equal tiles, one for each point of a plane.
+    """Makes a figure interactive: its PNG is a sheet of equal tiles, one for each point of a plane.
 
     A plane has `side` times `side` points, the highest row first. There is one plane, or one for each choice,
     `per_row` of them side by side.
@@ -393,7 +393,7 @@ class Figure:
     title: str
     caption: str
     png: bytes
-    on_wall: bool = False  # shows what a model draws, beside those of others
+    on_wall: bool = False  # shows pictures of a model, on the page of a class
     for_staff: bool = False  # shows what students must not see: hidden images, thresholds
-    alt: str = ""  # what it shows, for those who cannot see it; the title if not given
+    alt: str = ""  # alternative text; by default, the title
     plane: Plane | None = None  # students move through it on their page; the staff's page does not show it

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import replace
@@ -207,6 +208,34 @@ def test_an_exercise_that_names_unknown_items_or_names_is_refused(changed: str, 
     )
     with pytest.raises(ExerciseError, match=f"exercise '{module.__name__}': .*{said}"):
         load_exercise(module.__name__)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("def exercise(:", r"cannot be imported \(SyntaxError: .*\), in broken_exercise\.py, line 1"),
+        ("x = 1\nundefined", r"cannot be imported \(NameError: .*\), in broken_exercise\.py, line 2"),
+        (
+            "def exercise():\n    return {}['x']",
+            r"exercise\(\) failed \(KeyError: 'x'\), in broken_exercise\.py, line 2",
+        ),
+        (
+            "from grader.exercise import Exercise\nclass Mine(Exercise):\n"
+            "    def questions(self, rng, sizes): ...\nexercise = Mine",
+            r"exercise\(\) failed \(TypeError: .*answer_specs",
+        ),
+    ],
+)
+def test_an_exercise_that_fails_is_refused_in_one_line_with_its_place(
+    source: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "broken_exercise", raising=False)
+    (tmp_path / "broken_exercise.py").write_text(source)
+    importlib.invalidate_caches()
+    with pytest.raises(ExerciseError, match=said) as error:
+        load_exercise("broken_exercise")
+    assert "\n" not in str(error.value)
 
 
 def test_a_measurement_without_has_thresholds_is_a_grader_fault(written: Written) -> None:

@@ -28,7 +28,7 @@ class Kind(StrEnum):
     RUN = "run"  # what happens in a box: how a notebook is run, what it is asked, how its answers are read
     FIND = "find"  # what checks find in the answers
     SHOW = "show"  # what is drawn: pictures of the answers, and the notebook as its pages show it
-    NONE = "none"  # nothing that is stored: nouns, the command line, gradebooks, and pages, which are written again
+    NONE = "none"  # nothing that is stored: data classes, the command line, gradebooks, and pages
 
 
 # A path below `grader/`, of a folder or of a module, and its kind; of several that fit, the longest counts.

@@ -1,8 +1,7 @@
 """The findings of checks on a submission's evidence, stored beside it, so that re-grading does not measure again.
 
-Cached are whole findings under all their numbers, and measurements under the numbers that shape them. They belong to
-one content of the evidence and one state of the grader's own files; with any other they are dropped. Faults of the
-grader's own are never cached.
+A finding is stored under all numbers of its check, a measurement under all except the thresholds. Both are valid for
+one checksum of the evidence and one version of the code, and are dropped otherwise. Grader faults are never cached.
 """
 
 from __future__ import annotations

@@ -140,7 +140,7 @@ def _with_reasons(
 ) -> ItemVerdict:
     """The verdict with the earlier items whose mistakes may affect it, but which earned too little to be replaced.
 
-    Code that was not written is left out: there is nothing to replace, and reports name it by itself.
+    Code that was not written is left out: reports name it in another place.
     """
     settings = rubric.follow_through
     if not settings.enabled or not _is_affected(item, exercise) or not _lost_points(item):

@@ -141,7 +141,7 @@ def run_submission(
     imported, and pauses while a cell trains, because training uses every core.
 
     Raises:
-        BoxError: where no box could be built on this machine.
+        BoxError: no box could be built on this machine.
     """
     names = case.rubric.interface.names
     steps = first_plan(case.restored, case.exercise, names, case.rubric.limits, parts)
@@ -166,7 +166,7 @@ def retrain(case: Case, part: str, replacement: Mapping[str, Array], say: Say) -
     dropped: they hold parts of a solution.
 
     Raises:
-        BoxError: where no box could be built on this machine.
+        BoxError: no box could be built on this machine.
     """
     correct_code_questions = {Stage.of("replace", part): dict(replacement)}
     stages = (Stage.of("trained", part), Stage.of("quality", part))

@@ -64,7 +64,7 @@ def store_drawings(folder: Path, drawings: Drawings, exercise: Exercise, rubric:
 
 
 def write_report(folder: Path, report: GradeReport, exercise: Exercise, rubric: Rubric) -> None:
-    """As `write_pages`, with the drawings that are stored in the folder; missing ones are drawn and stored."""
+    """Writes the pages with the drawings stored in the folder; draws and stores missing ones."""
     names, execution = written_names(exercise, rubric), stored_execution(folder)
     drawings = Drawings(_figures(folder, exercise), _view(folder, exercise, rubric, names, execution))
     write_pages(folder, report, drawings, execution, names, folder)
@@ -142,7 +142,7 @@ def _view_or_none(
 ) -> NotebookView | None:
     try:
         return make_view(notebook, names, execution.cells if execution else (), provided)
-    except Exception:  # whatever a notebook makes the renderer do: its points do not hang on being shown
+    except Exception:  # whatever the notebook does to the renderer: points must not depend on it
         return None
 
 

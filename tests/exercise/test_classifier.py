@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from grader.errors import ClassifierError
 from grader.exercises.vae_mnist.classifier import classify, published
 from grader.exercises.vae_mnist.classifier.network import Network, as_onnx
+from grader.exercises.vae_mnist.classifier.pretrained import ClassifierError
 from grader.exercises.vae_mnist.classifier.train import Strength, augmented
 from grader.exercises.vae_mnist.data import ensure_mnist, load_mnist
 

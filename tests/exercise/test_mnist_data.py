@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from torchvision.datasets import MNIST
 
-from grader.errors import DataError
 from grader.exercises.vae_mnist.data import cache_root, ensure_mnist, find_mnist, load_mnist, sources
+from grader.exercises.vae_mnist.data.sources import DataError
 
 
 @pytest.fixture(scope="module")

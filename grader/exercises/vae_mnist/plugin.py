@@ -11,7 +11,7 @@ import numpy as np
 
 from grader.checks import Check
 from grader.evidence import AnswerSpec
-from grader.exercise import InterfaceSpec, ItemSpec, Questions, Reading, Say
+from grader.exercise import InterfaceSpec, ItemSpec, Pictured, Questions, Reading, Say
 from grader.exercises.vae_mnist import figures, questions, stand_in_answers, training_integrity
 from grader.exercises.vae_mnist.checks import CHECKS, real_digits
 from grader.exercises.vae_mnist.checks.image_measures import (
@@ -60,7 +60,7 @@ ITEMS = {
 }
 
 
-class VaeMnist:
+class VaeMnist(Pictured):
     """See `grader.exercise.Exercise`."""
 
     parts: tuple[str, ...] = questions.PARTS

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load, save
 
-from grader.errors import DataError
 from grader.exercises.vae_mnist.classifier import classify
 from grader.exercises.vae_mnist.copies import CopyBank, copy_bank
 from grader.exercises.vae_mnist.data.mnist import Mnist, cache_root, find_mnist, load_mnist
+from grader.exercises.vae_mnist.data.sources import DataError
 from grader.records import Array
 from grader.store.bounded import Unreadable, file_bytes
 from grader.store.files import write_atomically

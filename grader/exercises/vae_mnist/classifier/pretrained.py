@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from grader.errors import ClassifierError
+from grader.errors import GraderError
 from grader.exercises.vae_mnist.classifier import published
 
 if TYPE_CHECKING:  # slow to import, and not needed if nothing is classified
     from onnxruntime import InferenceSession
 
 BATCH = 200  # images; a layer's outputs for one batch fit into the processor's cache
+
+
+class ClassifierError(GraderError):
+    """The pretrained classifier's weights are missing or not the published ones."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from grader.errors import DataError
 from grader.exercises.vae_mnist.data.mnist import ensure_mnist
+from grader.exercises.vae_mnist.data.sources import DataError
 
 
 def main() -> int:

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from grader.errors import DataError
 from grader.exercises.vae_mnist.data import sources
+from grader.exercises.vae_mnist.data.sources import DataError
 from grader.records import Array
 
 Say = Callable[[str], None]

@@ -25,7 +25,7 @@ from struct import pack
 import numpy as np
 from numpy.typing import NDArray
 
-from grader.errors import DataError
+from grader.errors import GraderError
 
 IMAGE_OFFSET = 16  # bytes of an IDX image file's header: magic, count, rows, columns
 LABEL_OFFSET = 8  # bytes of an IDX label file's header: magic, count
@@ -43,6 +43,10 @@ SHA256 = {
 }
 SIZES = {TRAIN_IMAGES: 47_040_016, TRAIN_LABELS: 60_008, TEST_IMAGES: 7_840_016, TEST_LABELS: 10_008}
 COUNTS = {TRAIN_IMAGES: 60_000, TRAIN_LABELS: 60_000, TEST_IMAGES: 10_000, TEST_LABELS: 10_000}
+
+
+class DataError(GraderError):
+    """MNIST could not be found, fetched or verified."""
 
 
 def problem_with(raw: Path) -> str | None:

@@ -33,7 +33,7 @@ WITHOUT_TRAINING = ("sampling",)
 OF_CODE = ("components", "sampling")  # may change when a cell defines something once more
 UNWRITTEN = "NotImplementedError"  # what the template's functions raise
 ENDING = re.compile(r"\bos\.(?:_exit|abort|kill|killpg)\(|\bkill +-")  # a process, most likely the notebook's own
-IDLE = ("show", "check")  # roles of cells that define nothing which another one needs
+IDLE = ("show", "check")  # roles of cells that define nothing that other cells need
 
 
 def first_plan(
@@ -45,8 +45,8 @@ def first_plan(
 ) -> list[Step]:
     """Returns the plan of the first box: every cell, with the stages of each part between them and again at the end.
 
-    Where only some `parts` are to be trained, cells that only show something are left out, and of those that train
-    another one all but what they define; what can be asked without them is asked at the same places.
+    If only some `parts` are trained, cells that only show something are omitted, and training cells of other parts are
+    reduced to their definitions. Questions that need no training are asked at the same places.
     """
     return _FirstPlan(restored, exercise, names, limits, parts).build()
 
@@ -76,8 +76,8 @@ class _FirstPlan:
         """Returns all steps in order."""
         for index, part in self.part_by_cell.items():
             self._ask_before(index, part)
-            self._run(index, part)
-        self._sweep()
+            self._add_cell(index, part)
+        self._ask_everything_left()
         return self.steps
 
     def _ask(self, *stages: Stage) -> None:
@@ -88,14 +88,14 @@ class _FirstPlan:
     def _ask_before(self, index: int, part: str | None) -> None:
         """Adds the stages that must be asked before the cell: a training cell, or one that may end the process."""
         source = source_of(self.restored.notebook["cells"][index])
-        may_end = not self._is_idle(index) and part is None and ENDING.search(source) is not None
+        may_end = not self._is_left_out(index) and part is None and ENDING.search(source) is not None
         if part is not None or may_end:
             complete = [
                 other
                 for other in self.parts_in_training
                 if other != part and not (may_end and self.last_cell[other] > index)
             ]
-            self._ask(*(Stage.of(kind, other) for other in complete for kind in self._kinds_after(other)))
+            self._ask(*(Stage.of(kind, other) for other in complete for kind in self._stage_kinds_after(other)))
             self.parts_in_training = [other for other in self.parts_in_training if other not in complete]
         if part is not None:
             components = Stage.of("components", part)
@@ -104,32 +104,32 @@ class _FirstPlan:
             if part not in self.parts_in_training:
                 self.parts_in_training.append(part)
 
-    def _run(self, index: int, part: str | None) -> None:
+    def _add_cell(self, index: int, part: str | None) -> None:
         """Adds the cell, or only its definitions if it trains a part that is not to be trained."""
         source = source_of(self.restored.notebook["cells"][index])
         is_trained = part in self.parts_to_train
         only_defines = part is not None and not is_trained
-        if not self._is_idle(index) and (not only_defines or _kinds(source) & {"class", "function"}):
+        if not self._is_left_out(index) and (not only_defines or _statement_kinds(source) & {"class", "function"}):
             text = definitions_of(source) if only_defines else source
             self.steps.append(_cell(index, text, self.limits.cell_s, replay=_replay(self.restored, index, part)))
         if part is not None and is_trained and self.last_cell[part] == index:
             self._ask(Stage.of("ended", part))
 
-    def _sweep(self) -> None:
+    def _ask_everything_left(self) -> None:
         """Adds every stage at the end; stages about code again if a cell has redefined it since they were asked."""
         steps = self.steps[:]
         for part in self.exercise.parts:
-            for kind in ("components", *self._kinds_after(part)):
+            for kind in ("components", *self._stage_kinds_after(part)):
                 stage = Stage.of(kind, part)
                 is_asked = kind in OF_CODE and stage in self.step_of_stage
                 again = is_asked and _is_redefined(steps, self.step_of_stage[stage], self.exercise, self.names)
                 self.steps.append(_stage(stage, self.limits, again=again))
 
-    def _kinds_after(self, part: str) -> tuple[str, ...]:
+    def _stage_kinds_after(self, part: str) -> tuple[str, ...]:
         """Returns the kinds of stages that follow the part's training; fewer without training."""
         return AFTER_TRAINING if part in self.parts_to_train else WITHOUT_TRAINING
 
-    def _is_idle(self, index: int) -> bool:
+    def _is_left_out(self, index: int) -> bool:
         """Whether the cell is left out, since only some parts are trained and it defines nothing for them."""
         return not self.trains_all and self.restored.roles[index].role in IDLE
 
@@ -173,8 +173,9 @@ def second_plan(
 ) -> list[Step]:
     """Returns the plan of the second box: the quick cells that define names, then the stages; no training, no pictures.
 
-    Of a cell that trains, ended the process or did not end, only what it defines. So, too, of a cell behind all code
-    that is asked: what it sets for the whole process, such as another default dtype, is no property of that code.
+    A cell that trains, ended the process or did not finish contributes only its definitions. So does a cell after the
+    last definition that questions are about: its process-wide settings, such as another default dtype, do not belong
+    to that code.
     """
     steps: list[Step] = []
     last = _last_definition(restored, exercise, names)
@@ -265,11 +266,11 @@ def _replay(restored: RestoredNotebook, index: int, part: str | None) -> Replay:
         return Replay.NEVER
     if role in {"given", "constants", "task"}:
         return Replay.ALWAYS
-    defines = _kinds(source_of(restored.notebook["cells"][index])) & {"class", "function", "import"}
+    defines = _statement_kinds(source_of(restored.notebook["cells"][index])) & {"class", "function", "import"}
     return Replay.ALWAYS if defines else Replay.QUICK
 
 
-def _kinds(source: str) -> set[str]:
+def _statement_kinds(source: str) -> set[str]:
     """The kinds of statements at the cell's top level."""
     return {statement.kind for statement in read_code(source).statements or ()}
 

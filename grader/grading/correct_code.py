@@ -16,8 +16,8 @@ import numpy as np
 
 from grader.exercise import Exercise
 from grader.notebook.format import is_code, load_notebook, source_of
+from grader.notebook.solution_regions import strip_markers
 from grader.notebook.statements import read_code
-from grader.notebook.template import strip_markers
 from grader.records import Array, Notebook, Rubric
 
 

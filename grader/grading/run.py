@@ -35,8 +35,8 @@ from grader.grading.plan import (
 from grader.grading.preloading import Preloading
 from grader.grading.tampering import GivenDefinitions, given_definitions
 from grader.grading.tampering import answer_specs as given_answer_specs
+from grader.notebook.clean_cells import clean_outputs
 from grader.notebook.format import cell_title
-from grader.notebook.read import clean_outputs
 from grader.notebook.restore import RestoredNotebook, Templates, restore_from_templates
 from grader.notebook.statements import definitions_of
 from grader.records import (

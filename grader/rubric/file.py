@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from grader.errors import RubricError, nearest, one_line
-from grader.store.expectations import place_text, problem_text
+from grader.store.value_problems import place_text, problem_text
 from grader.store.yaml_files import UniqueKeyLoader
 
 MAX_BYTES = 1_000_000

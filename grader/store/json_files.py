@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from grader.store.bounded import Unreadable, file_bytes, json_value
-from grader.store.expectations import place_text, problem_text
 from grader.store.files import write_atomically
+from grader.store.value_problems import place_text, problem_text
 
 MOST_BYTES = 50_000_000
 MOST_VALUES = 5_000_000

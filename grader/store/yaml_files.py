@@ -11,7 +11,7 @@ import yaml
 
 from grader.errors import GraderError, nearest, one_line
 from grader.store.bounded import Unreadable, file_bytes
-from grader.store.expectations import value_text
+from grader.store.value_problems import value_text
 
 MAX_BYTES = 5_000_000
 MAX_REASON = 500

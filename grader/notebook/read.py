@@ -19,7 +19,7 @@ from grader.notebook.clean_cells import clean_cells, clean_text
 from grader.notebook.format import is_code
 from grader.notebook.statements import MAX_NODES, MAX_STATEMENTS, read_code
 from grader.records import Remark, Submission
-from grader.store.bounded import Unreadable, file_bytes, json_value
+from grader.store.bounded import Reason, Unreadable, file_bytes, json_value
 
 _MAX_NAME = 80
 _DIGEST = 12  # hexadecimal digits: too many for a second name with the same ones to be found
@@ -44,12 +44,12 @@ _LOOKS_LIKE = (
     (b"\xfe\xff", "UTF-16 text: save the notebook as UTF-8"),
 )
 _ADVICE = {
-    " MB": "; clear large outputs and save again",
-    "too many": "; clear large outputs and save again",
-    "0 bytes": "; submit the notebook again",
-    "UTF-8": "; save the notebook again in Jupyter or Colab",
-    "too deep": "; save the notebook again in Jupyter or Colab",
-    "JSON": ", so it is not a notebook (a script? an incomplete download?); submit the .ipynb file",
+    Reason.TOO_LARGE: "; clear large outputs and save again",
+    Reason.TOO_MANY_VALUES: "; clear large outputs and save again",
+    Reason.EMPTY: "; submit the notebook again",
+    Reason.NOT_UTF8: "; save the notebook again in Jupyter or Colab",
+    Reason.TOO_DEEP: "; save the notebook again in Jupyter or Colab",
+    Reason.NOT_JSON: ", so it is not a notebook (a script? an incomplete download?); submit the .ipynb file",
 }
 
 
@@ -66,9 +66,9 @@ def read_submission(path: Path, *, max_mb: float, max_cells: int) -> Submission:
         _check_format(document)
         cells, remarks = _read_cells(document.get("cells"), max_cells)
         _check_language(document.get("metadata"), cells)
-    except Unreadable as reason:
-        advice = next((advice for word, advice in _ADVICE.items() if word in str(reason)), "")
-        raise SubmissionError(f"{path_text}: {one_line(str(reason), _MAX_REASON - len(advice))}{advice}") from None
+    except Unreadable as error:
+        advice = _ADVICE.get(error.reason, "")
+        raise SubmissionError(f"{path_text}: {one_line(str(error), _MAX_REASON - len(advice))}{advice}") from None
     except SubmissionError as error:
         raise SubmissionError(f"{path_text}: {one_line(str(error), _MAX_REASON)}") from None
     notebook = {

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from grader.errors import one_line
 from grader.notebook.match import Match, TemplateCell
 from grader.notebook.order import binders, names_behind
+from grader.notebook.roles import PROVIDED, Role
 from grader.notebook.statements import Code, Statement
 
 _MAX_LINES = 30
@@ -42,7 +43,7 @@ def changed_constants(
 ) -> Iterator[tuple[int | None, str]]:
     """(cell, change in words) of each change; the cell is None for a constant that no cell sets."""
     for t, cell in enumerate(template):
-        if cell.role != "constants":
+        if cell.role is not Role.CONSTANTS:
             continue
         is_present = t in match.primary or t in match.covered
         for definition in cell.code.statements or ():
@@ -77,12 +78,12 @@ class Shadow:
 
 def shadows(codes: Sequence[Code | None], template: Sequence[TemplateCell]) -> list[Shadow]:
     """The cells, in order; `codes` are those of the notebook to run, None for text."""
-    given_cells = [cell for cell in template if cell.role == "given"]
+    given_cells = [cell for cell in template if cell.role is Role.GIVEN]
     given_statements = [statement for cell in given_cells for statement in cell.code.statements or ()]
-    signed_keys = {key for cell in template if cell.role != "task" for key in cell.code.keys or ()}
+    provided_keys = {key for cell in template if cell.role in PROVIDED for key in cell.code.keys or ()}
     names = frozenset[str]().union(*(statement.binds for statement in given_statements))
     imports = {pair for statement in given_statements for pair in statement.imports}
-    reads = (s.reads for cell in template if cell.role == "train" for s in cell.code.statements or ())
+    reads = (s.reads for cell in template if cell.role is Role.TRAIN for s in cell.code.statements or ())
     names_of_training = names_behind(frozenset[str]().union(*reads), binders(given_statements))
     training_functions = frozenset[str]().union(*(cell.trains for cell in template))
     last_training = max((i for i, code in enumerate(codes) if code and training_functions & code.calls), default=-1)
@@ -91,7 +92,7 @@ def shadows(codes: Sequence[Code | None], template: Sequence[TemplateCell]) -> l
     for index, code in enumerate(codes):
         touched_names: set[str] = set()
         for statement in (code.statements or ()) if code else ():
-            if statement.key in signed_keys:
+            if statement.key in provided_keys:
                 defined_names |= statement.binds & names
             else:
                 touched_names |= _touched_names(statement, imports) & defined_names

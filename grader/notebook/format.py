@@ -65,13 +65,6 @@ def is_code(cell: Mapping[str, Any]) -> bool:
     return cell.get("cell_type") == "code"
 
 
-def is_task(cell: Mapping[str, Any]) -> bool:
-    """Whether the cell is marked as a task, to be filled in by students."""
-    metadata = cell.get("metadata")
-    mark = metadata.get("grader") if isinstance(metadata, dict) else None
-    return isinstance(mark, dict) and mark.get("role") == "task"
-
-
 def normalise(source: str) -> str:
     """The source without what editors change: line ends, trailing spaces and trailing blank lines."""
     lines = source.replace("\r\n", "\n").replace("\r", "\n").split("\n")

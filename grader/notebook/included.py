@@ -18,6 +18,7 @@ from typing import Any
 
 from grader.errors import GraderError
 from grader.notebook.format import dump_notebook, is_code, load_notebook, source_of
+from grader.notebook.roles import grader_metadata
 from grader.records import Notebook
 
 
@@ -49,7 +50,7 @@ def one_text(sources: Sequence[str]) -> str:
 
 
 def _with_files(cell: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
-    names = cell.get("metadata", {}).get("grader", {}).get("files", []) if is_code(cell) else []
+    names = grader_metadata(cell).get("files", []) if is_code(cell) else []
     if not names:
         return cell
     try:

@@ -16,6 +16,7 @@ from typing import Any
 
 from grader.errors import GraderError
 from grader.notebook.format import code_cell, is_code, source_of
+from grader.notebook.roles import Role, grader_metadata, role_of
 from grader.notebook.statements import Code, read_code
 
 _ALIKE = 0.6  # likeness at which two cells are taken for the same without further reason
@@ -34,7 +35,7 @@ class TemplateCell:
     """One code cell of the template and what tells it from the others."""
 
     cell: Mapping[str, Any]
-    role: str
+    role: Role
     id: str | None
     part: str | None
     index: int  # in the template notebook
@@ -58,31 +59,33 @@ def read_template(template: Mapping[str, Any]) -> tuple[TemplateCell, ...]:
     """
     cells = [(index, cell) for index, cell in enumerate(template["cells"]) if is_code(cell)]
     codes = [read_code(source_of(cell)) for _, cell in cells]
-    marks = [cell.get("metadata", {}).get("grader", {}) for _, cell in cells]
-    for (index, _), mark in zip(cells, marks, strict=True):
-        if "role" not in mark:
+    marks = [grader_metadata(cell) for _, cell in cells]
+    roles = []
+    for index, cell in cells:
+        if (role := role_of(cell)) is None:
             raise GraderError(f"template: cell {index + 1} has no metadata.grader.role; make the template again")
+        roles.append(role)
     binds = [code.binds | set(mark.get("names", ())) for code, mark in zip(codes, marks, strict=True)]
     bind_counts = Counter(itertools.chain.from_iterable(binds))
     functions = frozenset(
         name
-        for code, mark in zip(codes, marks, strict=True)
+        for code, role in zip(codes, roles, strict=True)
         for statement in (code.statements or ())
-        if mark["role"] == "task" and statement.kind == "function"
+        if role is Role.TASK and statement.kind == "function"
         for name in statement.binds
     )
     return tuple(
         TemplateCell(
             cell=cell,
-            role=mark["role"],
+            role=role,
             id=mark.get("id") or cell.get("id"),
             part=mark.get("part"),
             index=index,
             code=code,
             own_names=frozenset(name for name in names if bind_counts[name] == 1),
-            trains=code.calls & functions if mark["role"] == "train" else frozenset(),
+            trains=code.calls & functions if role is Role.TRAIN else frozenset(),
         )
-        for (index, cell), code, mark, names in zip(cells, codes, marks, binds, strict=True)
+        for (index, cell), role, code, mark, names in zip(cells, roles, codes, marks, binds, strict=True)
     )
 
 
@@ -98,9 +101,9 @@ def with_code_as_code(
 
     Such a cell has a template cell's id, or defines what is to be defined there, and no code cell does.
     """
-    cell_by_id = {cell.id: cell for cell in template if cell.id and cell.role == "task"}  # what is given is put back
+    cell_by_id = {cell.id: cell for cell in template if cell.id and cell.role is Role.TASK}  # what is given is put back
     claimed_ids = {identity for cell in cells if is_code(cell) for identity in _ids(cell)}
-    names = [cell.own_names for cell in template if cell.role == "task"]
+    names = [cell.own_names for cell in template if cell.role is Role.TASK]
     bound_names = frozenset[str]().union(*(code.binds for code in read_codes(cells).values()))
     new_cells, indices = list(cells), []
     chars_left = _MAX_TEXT
@@ -120,7 +123,7 @@ def with_code_as_code(
 
 
 def _ids(cell: Mapping[str, Any]) -> list[str]:
-    ids = (cell.get("metadata", {}).get("grader", {}).get("id"), cell.get("id"))
+    ids = (grader_metadata(cell).get("id"), cell.get("id"))
     return [identity for identity in ids if isinstance(identity, str)]
 
 

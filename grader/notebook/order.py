@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from grader.notebook.match import TemplateCell
+from grader.notebook.roles import LATE, SOLVED_OR_TRAINED, Role
 from grader.notebook.statements import Code, Statement
-
-_LATE = ("show", "check", "train")  # they need what stands before them; the others are needed by what follows
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ def working_order(cells: Sequence[PlacedCell], template: Sequence[TemplateCell])
     moves = []
     for t in single:
         position = next(i for i, cell in enumerate(order) if cell.template == t)
-        is_early = template[t].role not in _LATE
+        is_early = template[t].role not in LATE
         target = (_first_that_needs if is_early else _last_that_is_needed)(order, position, t, template, needs)
         if target is not None:
             moves.append(Move(order[position].index, up=target < position))
@@ -58,14 +57,14 @@ def _first_that_needs(
     if moved_code is None:
         return None
     # A definition may follow another one that uses it: only running the two has an order.
-    is_task = template[t].role == "task"
+    is_task = template[t].role is Role.TASK
     has_later = any(_follows(cell, t) for cell in order[:position])
     leading_names = {name: needs.leading_to(name) for name in template[t].own_names} if has_later else {}
     bound_names: set[str] = set()
     for i, cell in enumerate(order[:position]):
         if cell.code is None:
             continue
-        if _follows(cell, t) and not (is_task and template[cell.template or 0].role not in _LATE):
+        if _follows(cell, t) and not (is_task and template[cell.template or 0].role not in LATE):
             reads = needs.reads(cell.code)
             if any(name not in bound_names and not reads.isdisjoint(names) for name, names in leading_names.items()):
                 own_needs = needs.of(moved_code) if is_task else needs.bound & needs.reads(moved_code)
@@ -90,7 +89,7 @@ def _last_that_is_needed(
         for i in range(position + 1, len(order))
         if (other_position := order[i].template) is not None
         and other_position < t
-        and template[other_position].role in ("task", "train")
+        and template[other_position].role in SOLVED_OR_TRAINED
         and template[other_position].own_names & missing_names
     ]
     return candidates[-1] if candidates else None

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from grader.notebook.match import TemplateCell, likeness
+from grader.notebook.roles import Role
 from grader.notebook.statements import Code, Statement
 
 _ALIKE = 0.5  # likeness at which a statement that binds nothing is taken for a changed given one
@@ -113,7 +114,7 @@ def cut_training(code: Code, parts: Sequence[TemplateCell]) -> list[tuple[str, T
 
     Definitions can then be probed before anything is trained. One piece when there is nothing to cut.
     """
-    trainers = [part for part in parts if part.role == "train"]
+    trainers = [part for part in parts if part.role is Role.TRAIN]
     statements = code.statements or ()
     runs = list(_runs(statements, trainers))
     lines = code.source.split("\n")

@@ -22,7 +22,6 @@ from grader.notebook.format import (
     checksum,
     code_cell,
     is_code,
-    is_task,
     load_notebook,
     source_of,
     with_unique_ids,
@@ -38,12 +37,11 @@ from grader.notebook.match import (
 )
 from grader.notebook.order import PlacedCell, working_order
 from grader.notebook.patch import additions, cut_training, mend, missing_statements
+from grader.notebook.roles import PROVIDED_EXCEPT_CHECKS, REINSERTED, RESTORED, Role, is_task
 from grader.notebook.statements import Code, read_code
 from grader.records import Notebook, Remark, Rubric
 
 LIKE_GIVEN = 0.6  # similarity from which a cell counts as a changed provided cell
-SIGNED = ("given", "constants", "train", "show")
-_RESTORED_ROLES = ("given", "train", "show")
 _MAX_SHADOWS = 10  # cells that are reported
 _FOREIGN = (
     "Most of the template's provided cells are missing: the notebook does not come from this template, "
@@ -53,15 +51,16 @@ _MOVED = {
     True: "is below cells that need it, unlike in the template; it was run before them",
     False: "is above cells that it needs, unlike in the template; it was run after them",
 }
-_ROLE_WORDS = {"given": "provided", "train": "training"}  # of roles, in a sentence
-_ROLE_ORDER = ("train", "task", "constants", "given", "show", "check")  # strongest first, for a cell that is several
+_ROLE_WORDS = {Role.GIVEN: "provided", Role.TRAIN: "training"}  # of roles, in a sentence
+# Strongest first, for a cell that holds several template cells.
+_ROLE_ORDER = (Role.TRAIN, Role.TASK, Role.CONSTANTS, Role.GIVEN, Role.SHOW, Role.CHECK)
 
 
 @dataclass(frozen=True, slots=True)
 class CellRole:
     """The role of a cell in the restored notebook."""
 
-    role: str  # given | constants | task | train | show | check | extra | text
+    role: Role
     id: str | None = None  # the template cell it is
     part: str | None = None  # of a train cell: which model it trains
     submitted: int | None = None  # index of the submitted cell it comes from; None when reinserted
@@ -74,6 +73,7 @@ class RestoredNotebook:
     notebook: Notebook
     roles: tuple[CellRole, ...]
     remarks: tuple[Remark, ...]
+    is_from_template: bool  # if not, nothing was restored
     template: str = ""  # file name of the one that it comes from
 
 
@@ -107,7 +107,9 @@ class _Restoration:
                 self.parts_of.setdefault(s, []).append(self.template[t])
         self.is_from_template = self._comes_from_template(holders_by_template)
         self.all_keys = _keys(self.codes.values())
-        self.given_keys = {key for cell in self.template if cell.role in SIGNED for key in cell.code.keys or ()}
+        self.given_keys = {
+            key for cell in self.template if cell.role in PROVIDED_EXCEPT_CHECKS for key in cell.code.keys or ()
+        }
         for s in set(self.match.primary.values()):
             self.parts_of[s] += self._trained_too(s)
         for s in text_cells:
@@ -118,7 +120,7 @@ class _Restoration:
 
         Names do not count: a notebook written independently for the same interface must stay as it is.
         """
-        given_cells = [t for t, cell in enumerate(self.template) if cell.role in _RESTORED_ROLES]
+        given_cells = [t for t, cell in enumerate(self.template) if cell.role in RESTORED]
         holders = dict(holders_by_template)
 
         def is_there(t: int) -> bool:
@@ -129,7 +131,7 @@ class _Restoration:
     def _trained_too(self, s: int) -> list[TemplateCell]:
         """What a task cell trains in addition to its task, although another cell is the train cell."""
         parts, calls = self.parts_of[s], self.codes[s].calls
-        if _role(parts, s).role != "task":
+        if _role(parts, s).role is not Role.TASK:
             return []
         return [cell for cell in self.template if cell.trains & calls and cell not in parts]
 
@@ -149,12 +151,14 @@ class _Restoration:
             new_cells = self._in_order(new_cells)
         cells = with_unique_ids([cell for cell, _ in new_cells])
         remarks = sorted(self.remarks, key=lambda remark: -1 if remark.cell is None else remark.cell)
-        return RestoredNotebook({**submission, "cells": cells}, tuple(role for _, role in new_cells), tuple(remarks))
+        return RestoredNotebook(
+            {**submission, "cells": cells}, tuple(role for _, role in new_cells), tuple(remarks), self.is_from_template
+        )
 
     def _cell(self, s: int) -> list[_CellWithRole]:
         cell = dict(self.cells[s])
         if not is_code(cell):
-            return [(cell, CellRole("text", submitted=s))]
+            return [(cell, CellRole(Role.TEXT, submitted=s))]
         parts = self.parts_of.get(s, [])
         role = _role(parts, s) if parts else self._role_of_extra(s)
         changed_parts = [part for part in parts if self.is_from_template and self._is_changed(part, s)]
@@ -175,7 +179,7 @@ class _Restoration:
             lines = self.codes[s].source.split("\n")
             numbers = sorted({n for statement in added_statements for n in range(statement.start, statement.stop)})
             source = "\n".join(lines[n] for n in numbers)
-            new_cells.append((code_cell(f"{cell.get('id', s)}-kept", source), CellRole("extra", submitted=s)))
+            new_cells.append((code_cell(f"{cell.get('id', s)}-kept", source), CellRole(Role.EXTRA, submitted=s)))
         return new_cells
 
     def _mend(self, cell: dict[str, Any], s: int, changed_parts: Sequence[TemplateCell]) -> dict[str, Any]:
@@ -197,7 +201,7 @@ class _Restoration:
         pieces = cut_training(self.codes[s], self.parts_of[s])
         if len(pieces) < 2:
             return [(cell, role)]
-        other_parts = [part for part in self.parts_of[s] if part.role != "train"]
+        other_parts = [part for part in self.parts_of[s] if part.role is not Role.TRAIN]
         new_cells = [
             (code_cell(f"{cell.get('id', s)}-{n}", source), _role([trainer] if trainer else other_parts, s))
             for n, (source, trainer) in enumerate(pieces)
@@ -206,7 +210,7 @@ class _Restoration:
         return new_cells
 
     def _is_changed(self, part: TemplateCell, s: int) -> bool:
-        if part.role not in _RESTORED_ROLES or part.code.means_same_as(self.codes[s]):
+        if part.role not in RESTORED or part.code.means_same_as(self.codes[s]):
             return False
         if self._is_mixed(s):
             return bool(missing_statements(part.code, self.all_keys))
@@ -231,12 +235,12 @@ class _Restoration:
         code = self.codes[s]
         for cell in self.template:
             if cell.trains & code.calls:
-                return CellRole("train", None, cell.part, s)
+                return CellRole(Role.TRAIN, None, cell.part, s)
         for cell in self.template:
             piece = bool(code.binds) and code.binds <= cell.own_names and not code.means_same_as(cell.code)
-            if piece and (cell.role == "task" or set(code.keys or ("",)) <= set(cell.code.keys or ())):
+            if piece and (cell.role is Role.TASK or set(code.keys or ("",)) <= set(cell.code.keys or ())):
                 return CellRole(cell.role, cell.id, cell.part, s)
-        return CellRole("extra", submitted=s)
+        return CellRole(Role.EXTRA, submitted=s)
 
     def _missing_cells(self) -> dict[int, list[TemplateCell]]:
         """Template cells to reinsert, by the submitted cell they follow (-1: at the top)."""
@@ -249,10 +253,10 @@ class _Restoration:
                 continue
             title = cell_title(self.template_cells, cell.index)
             sentence = f"The template's {_ROLE_WORDS.get(cell.role, cell.role)} cell '{title}' ({cell.id}) is missing"
-            if cell.role in ("given", "constants", "train"):
+            if cell.role in REINSERTED:
                 missing_cells.setdefault(previous_cell, []).append(cell)
                 self.remarks.append(Remark("given_cell_missing", f"{sentence}; it was restored."))
-            elif cell.role != "check":  # a student may delete a self-check
+            elif cell.role is not Role.CHECK:  # a student may delete a self-check
                 self.remarks.append(Remark(f"{cell.role}_cell_missing", f"{sentence}."))
         return missing_cells
 
@@ -264,7 +268,7 @@ class _Restoration:
                 self._remark("constant_changed", s, what)
 
     def _tell_duplicates(self) -> None:
-        given_cells = [cell for cell in self.template if cell.role in SIGNED and cell.code.keys]
+        given_cells = [cell for cell in self.template if cell.role in PROVIDED_EXCEPT_CHECKS and cell.code.keys]
         for s, code in self.codes.items():
             if s not in self.parts_of and any(code.means_same_as(cell.code) for cell in given_cells):
                 self._remark("given_cell_duplicated", s, "is a copy of a provided cell; it was run here as well")
@@ -309,7 +313,7 @@ class _Restoration:
 
 def _role(parts: Sequence[TemplateCell], s: int) -> CellRole:
     if not parts:
-        return CellRole("extra", submitted=s)
+        return CellRole(Role.EXTRA, submitted=s)
     part = min(parts, key=lambda part: _ROLE_ORDER.index(part.role))
     return CellRole(part.role, part.id, part.part, s)
 
@@ -354,7 +358,7 @@ def restore_from_templates(submission: Notebook, templates: Templates) -> Restor
     now, *_ = names = list(templates)
     name = max(names, key=lambda name: len(given_checksums[name] & submitted_checksums))
     result = replace(restore_given(submission, templates[name]), template=Path(name).name)
-    if name == now or any(remark.kind == "not_from_template" for remark in result.remarks):
+    if name == now or not result.is_from_template:
         return result
     origin = f"comes from the earlier template {result.template}, whose provided code and constants were used"
     return replace(result, remarks=(Remark("earlier_template", f"The notebook {origin}."), *result.remarks))

@@ -15,6 +15,7 @@ from grader.errors import one_line
 from grader.notebook.format import cell_title, is_code, source_of
 from grader.notebook.printed_curves import contradictions, printed_text, read_curves
 from grader.notebook.restore import RestoredNotebook
+from grader.notebook.roles import ABOUT_TRAINING, Role
 from grader.records import CellRun, CellStatus, Comparison, Notebook, Remark
 
 _MAX_CELLS = 12  # per kind of remark
@@ -59,11 +60,11 @@ def _pairs(
             places.setdefault(role.submitted, []).append(index)
     for s, indices in sorted(places.items()):
         # The output of a self-check is not a claim about the submitted work.
-        if all(index in runs and restored.roles[index].role != "check" for index in indices):
+        if all(index in runs and restored.roles[index].role is not Role.CHECK for index in indices):
             rerun = [output for index in indices for output in executed["cells"][index]["outputs"]]
             cell = cells[s]
             saved, count = cell.get("outputs", []), cell.get("execution_count")
-            is_about_training = any(restored.roles[index].role in ("given", "train") for index in indices)
+            is_about_training = any(restored.roles[index].role in ABOUT_TRAINING for index in indices)
             yield _Pair(s, is_about_training, saved, count, rerun, [runs[index] for index in indices])
 
 

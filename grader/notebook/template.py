@@ -19,13 +19,12 @@ from typing import Any
 
 from grader.errors import GraderError, one_line
 from grader.notebook.format import cell_title, checksum, dump_notebook, is_code, load_notebook, normalise, source_of
+from grader.notebook.roles import CODE, PROVIDED, Role, grader_metadata
 from grader.notebook.solution_regions import Region, solution_regions
 from grader.notebook.statements import read_code
 from grader.records import Notebook
 from grader.store.files import write_atomically
 
-SIGNED_ROLES = ("given", "constants", "train", "show", "check")  # a student has no reason to change these
-CODE_ROLES = (*SIGNED_ROLES, "task")
 _LEAK_CHARS = 20  # a solution line longer than this in the template is no coincidence
 # Storing an argument under its own name solves nothing, and given cells do it as well.
 _BOILERPLATE = re.compile(r"self\.(\w+) = \1")
@@ -113,30 +112,30 @@ def _with_todos(source: str, regions: Mapping[str, Region], title: str) -> str:
 
 def _template_cell(index: int, cell: Mapping[str, Any], source: str, *, has_regions: bool) -> dict[str, Any]:
     where = f"cell {index + 1}"
-    grader = dict(cell.get("metadata", {}).get("grader", {}))
+    marks = dict(grader_metadata(cell))
     if not cell.get("id"):
         raise GraderError(f"{where}: expected a cell id, got none; save the reference as nbformat 4.5")
     template_cell: dict[str, Any] = {"cell_type": cell["cell_type"], "id": cell["id"], "source": source}
     if is_code(cell):
-        role = grader.get("role")
-        if role not in CODE_ROLES:
-            raise GraderError(f"{where}: expected metadata.grader.role in {', '.join(CODE_ROLES)}; got {role!r}")
-        if (role == "task") != has_regions:
-            fix = "give it one" if role == "task" else "make its role 'task'"
+        role = marks.get("role")
+        if role not in CODE:
+            raise GraderError(f"{where}: expected metadata.grader.role in {', '.join(CODE)}; got {role!r}")
+        if (role == Role.TASK) != has_regions:
+            fix = "give it one" if role == Role.TASK else "make its role 'task'"
             raise GraderError(f"{where}: only cells of role 'task' hold solution regions, got {role!r}; {fix}")
         if read_code(source).statements is None:
             raise GraderError(f"{where}: does not parse once its solution is taken out; move the markers")
-        grader["id"] = cell["id"]
-        grader.pop("files", None)  # see `included`; the text itself is here
+        marks["id"] = cell["id"]
+        marks.pop("files", None)  # see `included`; the text itself is here
         # What only a solution defines: without its names, the student's cell could not be recognised.
         names = read_code(source_of(cell)).binds - read_code(source).binds
         if names:
-            grader["names"] = sorted(names)
-        if role in SIGNED_ROLES:
-            grader["sha256"] = checksum(source)
+            marks["names"] = sorted(names)
+        if role in PROVIDED:
+            marks["sha256"] = checksum(source)  # nothing reads it; without it the templates would have other bytes
         template_cell |= {"execution_count": None, "outputs": []}
     template_cell["metadata"] = {key: value for key, value in cell.get("metadata", {}).items() if key in _FOLDED}
-    template_cell["metadata"] |= {"grader": grader} if grader else {}
+    template_cell["metadata"] |= {"grader": marks} if marks else {}
     return template_cell
 
 

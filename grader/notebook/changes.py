@@ -68,26 +68,27 @@ def _changes(
 
 
 @dataclass(frozen=True, slots=True)
-class Shadow:
+class Redefinition:
     """A cell that redefines or changes names after the provided code."""
 
     index: int  # in the notebook to run
     names: tuple[str, ...]
-    trains: bool  # whether a later training may depend on one of them
+    may_affect_training: bool  # whether a later training may depend on one of them
 
 
-def shadows(codes: Sequence[Code | None], template: Sequence[TemplateCell]) -> list[Shadow]:
+def redefinitions(codes: Sequence[Code | None], template: Sequence[TemplateCell]) -> list[Redefinition]:
     """The cells, in order; `codes` are those of the notebook to run, None for text."""
     given_cells = [cell for cell in template if cell.role is Role.GIVEN]
     given_statements = [statement for cell in given_cells for statement in cell.code.statements or ()]
     provided_keys = {key for cell in template if cell.role in PROVIDED for key in cell.code.keys or ()}
     names = frozenset[str]().union(*(statement.binds for statement in given_statements))
     imports = {pair for statement in given_statements for pair in statement.imports}
-    reads = (s.reads for cell in template if cell.role is Role.TRAIN for s in cell.code.statements or ())
+    training_cells = [cell for cell in template if cell.role is Role.TRAIN]
+    reads = (statement.reads for cell in training_cells for statement in cell.code.statements or ())
     names_of_training = names_behind(frozenset[str]().union(*reads), binders(given_statements))
     training_functions = frozenset[str]().union(*(cell.trains for cell in template))
     last_training = max((i for i, code in enumerate(codes) if code and training_functions & code.calls), default=-1)
-    shadow_cells = []
+    found = []
     defined_names: set[str] = set()
     for index, code in enumerate(codes):
         touched_names: set[str] = set()
@@ -97,9 +98,9 @@ def shadows(codes: Sequence[Code | None], template: Sequence[TemplateCell]) -> l
             else:
                 touched_names |= _touched_names(statement, imports) & defined_names
         if touched_names:
-            trains = index < last_training and bool(touched_names & names_of_training)
-            shadow_cells.append(Shadow(index, tuple(sorted(touched_names)), trains))
-    return shadow_cells
+            may_affect_training = index < last_training and bool(touched_names & names_of_training)
+            found.append(Redefinition(index, tuple(sorted(touched_names)), may_affect_training))
+    return found
 
 
 def _touched_names(statement: Statement, given_imports: set[tuple[str, str]]) -> frozenset[str]:

@@ -27,7 +27,8 @@ _LISTED_CHARS = 500_000  # of sources that are written line by line
 def load_notebook(path: Path) -> Notebook:
     """Reads the trusted notebook in `path`.
 
-    Raises: GraderError if the file is missing or is not an nbformat 4 notebook.
+    Raises:
+        GraderError: the file is missing or is not an nbformat 4 notebook.
     """
     try:  # a template may be a symbolic link
         notebook = json_value(file_bytes(path.resolve(), _MAX_BYTES), most_values=_MAX_VALUES, lenient=True)

@@ -25,7 +25,8 @@ from grader.records import Notebook
 def with_files(notebook: Notebook, folder: Path) -> Notebook:
     """The notebook whose cells hold the texts of the files that they name, below the comments that they begin with.
 
-    Raises: GraderError for a file that is missing or is not Python.
+    Raises:
+        GraderError: a file is missing or is not Python.
     """
     return {**notebook, "cells": [_with_files(cell, folder) for cell in notebook["cells"]]}
 

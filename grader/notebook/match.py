@@ -1,7 +1,10 @@
 """Matches each submitted cell with a template cell: by id, source, names and likeness, in this order.
 
-Metadata is a hint, never proof: editors strip it, students copy it along with a cell. A template cell without
-a cell of its own may still be *covered*: its names live in cells the student merged or split.
+Metadata is a hint, never proof: editors remove it, and students copy it with a cell. A template cell without a cell of
+its own may still be *covered*: its names are in cells that the student merged or split.
+
+Here and in `order`, `changes` and `restore`, `t` is a position among the template's code cells, and `s` the index of a
+cell in the submitted notebook.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from grader.notebook.roles import Role, grader_metadata, role_of
 from grader.notebook.statements import Code, read_code
 
 _ALIKE = 0.6  # likeness at which two cells are taken for the same without further reason
-_SANE = 0.3  # likeness below which an equal id is not believed
+_LEAST_PLAUSIBLE = 0.3  # likeness below which an equal id is not believed
 _MOST_NAMES = 0.5  # share of a template cell's own names that makes another cell its successor
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _COMPARED_CHARS = 8_000
@@ -53,9 +56,10 @@ class Match:
 
 
 def read_template(template: Mapping[str, Any]) -> tuple[TemplateCell, ...]:
-    """The template's code cells with their roles, names and checksummed ids.
+    """The template's code cells with their roles, ids and names.
 
-    Raises: GraderError when a code cell has no role: not a template of this course.
+    Raises:
+        GraderError: a code cell has no role, so the notebook is not a template.
     """
     cells = [(index, cell) for index, cell in enumerate(template["cells"]) if is_code(cell)]
     codes = [read_code(source_of(cell)) for _, cell in cells]
@@ -94,12 +98,13 @@ def read_codes(cells: Sequence[Mapping[str, Any]]) -> dict[int, Code]:
     return {index: read_code(source_of(cell)) for index, cell in enumerate(cells) if is_code(cell)}
 
 
-def with_code_as_code(
+def with_text_cells_as_code(
     template: Sequence[TemplateCell], cells: Sequence[Mapping[str, Any]]
 ) -> tuple[list[Mapping[str, Any]], list[int]]:
-    """Turns text cells that are code back into code cells, and returns which; a slip of one key in an editor.
+    """Turns text cells that contain code back into code cells, and returns their indices; one wrong key in an editor
+    makes such a cell.
 
-    Such a cell has a template cell's id, or defines what is to be defined there, and no code cell does.
+    Such a cell has a template cell's id, or defines a name that a template cell defines, and no code cell does.
     """
     cell_by_id = {cell.id: cell for cell in template if cell.id and cell.role is Role.TASK}  # what is given is put back
     claimed_ids = {identity for cell in cells if is_code(cell) for identity in _ids(cell)}
@@ -116,7 +121,7 @@ def with_code_as_code(
         if is_code(cell) or not (candidates or is_missing) or (chars_left := chars_left - len(source)) < 0:
             continue
         code = read_code(source)
-        if any(_sane(candidate, code) for candidate in candidates) or (is_missing and code.statements):
+        if any(_is_plausible(candidate, code) for candidate in candidates) or (is_missing and code.statements):
             new_cells[s] = {**code_cell(str(cell.get("id")), source), "metadata": cell.get("metadata", {})}
             indices.append(s)
     return new_cells, indices
@@ -166,15 +171,15 @@ def _by_id(
     for s, code in codes.items():
         for identity in _ids(cells[s]):
             t = positions.get(identity)
-            if t is not None and _sane(template[t], code):
+            if t is not None and _is_plausible(template[t], code):
                 yield 1.0, t, s
 
 
-def _sane(cell: TemplateCell, code: Code) -> bool:
+def _is_plausible(cell: TemplateCell, code: Code) -> bool:
     return (
         bool(cell.own_names & code.binds or cell.trains & code.calls)
         or cell.code.means_same_as(code)
-        or likeness(cell.code.source, code.source) >= _SANE
+        or likeness(cell.code.source, code.source) >= _LEAST_PLAUSIBLE
     )
 
 

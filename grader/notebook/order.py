@@ -101,7 +101,7 @@ class _Needs:
     def __init__(self, codes: Sequence[Code]) -> None:
         statements = [statement for code in codes for statement in code.statements or ()]
         self._binders = binders(statements)
-        self._readers = _by_name(statements, lambda s: s.reads if s.binds else ())
+        self._readers = _by_name(statements, lambda statement: statement.reads if statement.binds else ())
         self._reads: dict[int, frozenset[str]] = {}
         self.bound = frozenset(self._binders)
 
@@ -112,7 +112,7 @@ class _Needs:
     def reads(self, code: Code) -> frozenset[str]:
         """The names that the code itself uses."""
         if id(code) not in self._reads:
-            self._reads[id(code)] = frozenset[str]().union(*(s.reads for s in code.statements or ()))
+            self._reads[id(code)] = frozenset[str]().union(*(statement.reads for statement in code.statements or ()))
         return self._reads[id(code)]
 
     def leading_to(self, name: str) -> frozenset[str]:
@@ -120,12 +120,14 @@ class _Needs:
 
         Found from its end: what thousands of cells need, one by one, would fill the memory.
         """
-        return _reachable([name], self._readers, lambda s: s.binds) if name in self.bound else frozenset()
+        return (
+            _reachable([name], self._readers, lambda statement: statement.binds) if name in self.bound else frozenset()
+        )
 
 
 def binders(statements: Iterable[Statement]) -> dict[str, list[Statement]]:
     """Name -> the statements that bind it."""
-    return _by_name(statements, lambda s: s.binds)
+    return _by_name(statements, lambda statement: statement.binds)
 
 
 def _by_name(
@@ -140,7 +142,9 @@ def _by_name(
 
 def names_behind(names: Iterable[str], binders_by_name: Mapping[str, Sequence[Statement]]) -> frozenset[str]:
     """The names, and the names that the statements that bind them read."""
-    all_names = _reachable([name for name in names if name in binders_by_name], binders_by_name, lambda s: s.reads)
+    all_names = _reachable(
+        [name for name in names if name in binders_by_name], binders_by_name, lambda statement: statement.reads
+    )
     return frozenset(name for name in all_names if name in binders_by_name)
 
 

@@ -29,12 +29,12 @@ def mend(
     statements = code.statements
     if statements is None or _share_a_line(statements):
         return None
-    mending = _Mending(code, [statement for statement in statements if statement.key not in given_keys])
-    return mending.source() if all(mending.put_back(part, key_counts) for part in parts) else None
+    repair = _CellRepair(code, [statement for statement in statements if statement.key not in given_keys])
+    return repair.source() if all(repair.put_back(part, key_counts) for part in parts) else None
 
 
 def missing_statements(part: Code, key_counts: Mapping[str, int]) -> Counter[str]:
-    """How many of each of the part's statements are missing among those present; takes no longer than the part is."""
+    """Counts the part's statements that the notebook lacks, by key; linear in the length of the part."""
     counts = Counter(part.keys or ())
     return Counter(
         {key: count - key_counts.get(key, 0) for key, count in counts.items() if count > key_counts.get(key, 0)}
@@ -42,7 +42,7 @@ def missing_statements(part: Code, key_counts: Mapping[str, int]) -> Counter[str
 
 
 @dataclass
-class _Mending:
+class _CellRepair:
     code: Code
     own_statements: list[Statement]  # the student's that still stand
     dropped_lines: set[int] = field(default_factory=set)
@@ -61,16 +61,16 @@ class _Mending:
                     waiting_lines, line = [], place.stop
                 continue
             missing_counts[given_statement.key] -= 1
-            text = part.code.source.split("\n")[given_statement.start : given_statement.stop]
-            replaced_statements = self._replaced_by(given_statement, "\n".join(text), part)
+            text = part.code.text_of(given_statement)
+            replaced_statements = self._replaced_by(given_statement, text, part)
             if replaced_statements:
                 self._drop(replaced_statements)
-                self._add(replaced_statements[0].start, [*waiting_lines, *text])
+                self._add(replaced_statements[0].start, [*waiting_lines, *text.split("\n")])
                 waiting_lines, line = [], replaced_statements[0].stop
             elif line is None:
-                waiting_lines += text
+                waiting_lines += text.split("\n")
             else:
-                self._add(line, text)
+                self._add(line, text.split("\n"))
         return not waiting_lines
 
     def source(self) -> str:
@@ -82,9 +82,9 @@ class _Mending:
             new_lines += [lines[number]] if number < len(lines) and number not in self.dropped_lines else []
         return "\n".join(new_lines)
 
-    def _add(self, line: int, text: list[str]) -> None:
-        if text:
-            self.added_lines.setdefault(line, []).extend(text)
+    def _add(self, line: int, new_lines: list[str]) -> None:
+        if new_lines:
+            self.added_lines.setdefault(line, []).extend(new_lines)
 
     def _drop(self, statements: Sequence[Statement]) -> None:
         for statement in statements:
@@ -92,12 +92,17 @@ class _Mending:
             self.own_statements.remove(statement)
 
     def _replaced_by(self, given_statement: Statement, text: str, part: TemplateCell) -> list[Statement]:
-        """The student's statements that stand where the given one did: they bind its names, or look like it."""
+        """The student's statements in place of the provided one: they bind its names, or resemble it."""
         if given_statement.binds:
-            return [s for s in self.own_statements if s.binds & given_statement.binds and s.binds <= part.code.binds]
-        lines = self.code.source.split("\n")
+            return [
+                statement
+                for statement in self.own_statements
+                if statement.binds & given_statement.binds and statement.binds <= part.code.binds
+            ]
         candidates = [
-            (likeness(text, "\n".join(lines[s.start : s.stop])), s) for s in self.own_statements if not s.binds
+            (likeness(text, self.code.text_of(statement)), statement)
+            for statement in self.own_statements
+            if not statement.binds
         ]
         score, nearest = max(candidates, key=lambda entry: entry[0], default=(0.0, None))
         return [nearest] if nearest is not None and score >= _ALIKE else []
@@ -106,7 +111,11 @@ class _Mending:
 def additions(code: Code, part: TemplateCell) -> list[Statement]:
     """The student's statements in a given cell that bind names which the given code does not."""
     given_keys = set(part.code.keys or ())
-    return [s for s in code.statements or () if s.key not in given_keys and s.binds - part.code.binds]
+    return [
+        statement
+        for statement in code.statements or ()
+        if statement.key not in given_keys and statement.binds - part.code.binds
+    ]
 
 
 def cut_training(code: Code, parts: Sequence[TemplateCell]) -> list[tuple[str, TemplateCell | None]]:
@@ -138,7 +147,11 @@ def _runs(
     """(trainer or None, first line) wherever a run of training or of other statements begins."""
     last_trainer: tuple[TemplateCell | None] | None = None
     for statement in statements:
-        owners = (t for t in trainers if statement.calls & t.trains or statement.key in (t.code.keys or ()))
+        owners = (
+            trainer
+            for trainer in trainers
+            if statement.calls & trainer.trains or statement.key in (trainer.code.keys or ())
+        )
         trainer = next(owners, None)
         if last_trainer is None or last_trainer[0] is not trainer:
             yield trainer, statement.start

@@ -10,13 +10,13 @@ import codecs
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from grader.errors import SubmissionError, one_line
 from grader.notebook.clean_cells import clean_cells, clean_text
-from grader.notebook.format import is_code
+from grader.notebook.format import is_code, source_of
 from grader.notebook.statements import MAX_NODES, MAX_STATEMENTS, read_code
 from grader.records import Remark, Submission
 from grader.store.bounded import Reason, Unreadable, file_bytes, json_value
@@ -56,8 +56,9 @@ _ADVICE = {
 def read_submission(path: Path, *, max_mb: float, max_cells: int) -> Submission:
     """Returns the submitted notebook, repaired where that is harmless, with remarks on the problems.
 
-    Raises: SubmissionError (one line) if the file cannot be read or is not a Python notebook of nbformat 4 with at
-    least one code cell, at most `max_mb` megabytes, at most `max_cells` cells and a limited amount of code.
+    Raises:
+        SubmissionError: in one line; the file cannot be read, or is not a Python notebook of nbformat 4 with at least
+            one code cell, at most `max_mb` megabytes, at most `max_cells` cells and a limited amount of code.
     """
     path_text = _path_text(path)
     try:
@@ -200,13 +201,22 @@ def _refuse_code(most: int, what: str, got: str, advice: str) -> NoReturn:
     _refuse(f"too much code to read: expected at most {most:,} {what}, got {got}; remove {advice}")
 
 
-def _missing_outputs(cells: list[dict[str, Any]]) -> list[Remark]:
-    code = [cell for cell in cells if is_code(cell) and cell["source"].strip()]
-    unrun = [cell for cell in code if not cell["outputs"] and cell["execution_count"] is None]
-    if 2 * len(unrun) <= len(code):  # a few cells are often not run; if most are not, the outputs were cleared
+def _missing_outputs(cells: Sequence[Mapping[str, Any]]) -> list[Remark]:
+    if (counts := cleared_cells(cells)) is None:
         return []
-    message = f"{len(unrun)} of {len(code)} code cells were submitted without outputs or an execution count."
+    unrun, all_cells = counts
+    message = f"{unrun} of {all_cells} code cells were submitted without outputs or an execution count."
     return [Remark("outputs_missing", message)]
+
+
+def cleared_cells(cells: Sequence[Mapping[str, Any]]) -> tuple[int, int] | None:
+    """The number of code cells without outputs and execution count, and of all code cells; None if most have them.
+
+    A few cells are often not run; if most seem not to have been run, the outputs were cleared.
+    """
+    code = [cell for cell in cells if is_code(cell) and source_of(cell).strip()]
+    unrun = [cell for cell in code if not cell.get("outputs") and cell.get("execution_count") is None]
+    return (len(unrun), len(code)) if 2 * len(unrun) > len(code) else None
 
 
 def _refuse(reason: str) -> NoReturn:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.errors import one_line
-from grader.notebook.changes import changed_constants, changed_lines, shadows
+from grader.notebook.changes import changed_constants, changed_lines, redefinitions
 from grader.notebook.format import (
     cell_title,
     checksum,
@@ -33,7 +33,7 @@ from grader.notebook.match import (
     match_cells,
     read_codes,
     read_template,
-    with_code_as_code,
+    with_text_cells_as_code,
 )
 from grader.notebook.order import PlacedCell, working_order
 from grader.notebook.patch import additions, cut_training, mend, missing_statements
@@ -42,7 +42,7 @@ from grader.notebook.statements import Code, read_code
 from grader.records import Notebook, Remark, Rubric
 
 LIKE_GIVEN = 0.6  # similarity from which a cell counts as a changed provided cell
-_MAX_SHADOWS = 10  # cells that are reported
+_MAX_REDEFINITIONS = 10  # cells that are reported
 _FOREIGN = (
     "Most of the template's provided cells are missing: the notebook does not come from this template, "
     "and nothing was restored."
@@ -80,7 +80,8 @@ class RestoredNotebook:
 def restore_given(submission: Notebook, template: Notebook) -> RestoredNotebook:
     """The submission with changed provided, train and show cells as in the template and deleted ones reinserted.
 
-    Raises: GraderError if `template` is not one of our templates.
+    Raises:
+        GraderError: `template` is not one of our templates.
     """
     return _Restoration(submission["cells"], read_template(template), template["cells"]).result(submission)
 
@@ -96,7 +97,7 @@ class _Restoration:
     remarks: list[Remark] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.cells, text_cells = with_code_as_code(self.template, self.cells)
+        self.cells, text_cells = with_text_cells_as_code(self.template, self.cells)
         self.codes: dict[int, Code] = read_codes(self.cells)
         self.match: Match = match_cells(self.template, self.cells, self.codes)
         # Which template cells a submitted cell is: its own and those merged into it.
@@ -288,13 +289,14 @@ class _Restoration:
                 self._remark("cells_reordered", s, _MOVED[move.up])
         if not moves:
             self._compare_order()
-        for shadow in shadows([codes[i] for i in order], self.template)[:_MAX_SHADOWS]:
-            s = new_cells[order[shadow.index]][1].submitted
+        for redefinition in redefinitions([codes[i] for i in order], self.template)[:_MAX_REDEFINITIONS]:
+            s = new_cells[order[redefinition.index]][1].submitted
             if s is not None:
-                names = one_line(", ".join(shadow.names), 80)
+                names = one_line(", ".join(redefinition.names), 80)
                 sentence = f"redefines or changes {names}, which the provided code defines; the change was kept"
-                warning = ", and training may depend on it" if shadow.trains else ""
-                self._remark("given_name_redefined", s, sentence + warning, needs_person=shadow.trains)
+                affects = redefinition.may_affect_training
+                warning = ", and training may depend on it" if affects else ""
+                self._remark("given_name_redefined", s, sentence + warning, needs_person=affects)
         return [new_cells[i] for i in order]
 
     def _compare_order(self) -> None:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from grader.errors import one_line
-from grader.notebook.format import cell_title, is_code, source_of
+from grader.notebook.format import cell_title, is_code
 from grader.notebook.printed_curves import contradictions, printed_text, read_curves
+from grader.notebook.read import cleared_cells
 from grader.notebook.restore import RestoredNotebook
 from grader.notebook.roles import ABOUT_TRAINING, Role
 from grader.records import CellRun, CellStatus, Comparison, Notebook, Remark
@@ -128,14 +129,12 @@ def _errors(cells: Sequence[Mapping[str, Any]], pairs: Sequence[_Pair]) -> Itera
 def _missing_output_remarks(cells: Sequence[Mapping[str, Any]], pairs: Sequence[_Pair]) -> Iterator[Remark]:
     without_outputs = [pair for pair in pairs if pair.rerun and not pair.saved]
     never_run = [pair.index for pair in without_outputs if pair.count is None]
-    cleared_cells = [pair.index for pair in without_outputs if pair.count is not None]
-    code = [cell for cell in cells if is_code(cell) and source_of(cell).strip()]
-    unrun = [cell for cell in code if not cell.get("outputs") and cell.get("execution_count") is None]
-    if never_run and 2 * len(unrun) <= len(code):  # otherwise `read` has said so about the whole notebook
+    run_without_outputs = [pair.index for pair in without_outputs if pair.count is not None]
+    if never_run and cleared_cells(cells) is None:  # else `read` has a remark about the whole notebook
         sentence = f"{_cells_were(never_run)} submitted without having been run; in this run there were outputs."
         yield Remark("outputs_missing", sentence)
-    if cleared_cells:
-        sentence = f"{_cells_were(cleared_cells)} submitted without the outputs that this run shows."
+    if run_without_outputs:
+        sentence = f"{_cells_were(run_without_outputs)} submitted without the outputs that this run shows."
         yield Remark("outputs_missing", sentence)
 
 

@@ -7,13 +7,12 @@ Malformed markers are refused: a region that is read wrongly leaks the solution 
 from __future__ import annotations
 
 import copy
-import difflib
 import re
 import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from grader.errors import GraderError
+from grader.errors import GraderError, nearest
 from grader.notebook.format import is_code, source_of
 from grader.records import Notebook
 
@@ -36,7 +35,8 @@ class Region:
 def solution_regions(notebook: Notebook) -> dict[str, Region]:
     """Every solution region by name, in the notebook's order.
 
-    Raises: GraderError for a marker that is unclosed, nested, unopened, misspelt, or a name used twice.
+    Raises:
+        GraderError: a marker is unclosed, nested, unopened or misspelt, or a name is used twice.
     """
     regions: dict[str, Region] = {}
     for index, cell in enumerate(notebook["cells"]):
@@ -51,14 +51,13 @@ def solution_regions(notebook: Notebook) -> dict[str, Region]:
 def replace_regions(notebook: Notebook, sources: Mapping[str, str]) -> Notebook:
     """A copy whose named regions hold the given dedented sources; the markers stay where they are.
 
-    Raises: GraderError for an unknown region, with the nearest known name.
+    Raises:
+        GraderError: an unknown region, with the nearest known name.
     """
     regions = solution_regions(notebook)
     for name in sources:
         if name not in regions:
-            near = difflib.get_close_matches(name, list(regions), n=1, cutoff=0.4)
-            advice = f"did you mean '{near[0]}'?" if near else "the reference notebook has no region like it"
-            raise GraderError(f"unknown solution region '{name}'; {advice}")
+            raise GraderError(f"unknown solution region {name!r}{nearest(name, regions)}")
     result = copy.deepcopy(notebook)
     # From the last region to the first, so that the line numbers of those before stay true.
     for name, region in reversed(list(regions.items())):
@@ -74,7 +73,8 @@ def replace_regions(notebook: Notebook, sources: Mapping[str, str]) -> Notebook:
 def strip_markers(notebook: Notebook) -> Notebook:
     """A copy without the marker lines: the notebook as a student would hand it in.
 
-    Raises: GraderError for malformed markers.
+    Raises:
+        GraderError: malformed markers.
     """
     solution_regions(notebook)
     result = copy.deepcopy(notebook)

@@ -9,6 +9,7 @@ checksums: a tree takes hundreds of bytes for each name.
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import re
 import threading
@@ -65,9 +66,18 @@ class Code:
         """The statements' keys in order; equal for cells that mean the same."""
         return None if self.statements is None else tuple(s.key for s in self.statements)
 
+    def text_of(self, statement: Statement) -> str:
+        """The lines of one of its statements."""
+        return "\n".join(_lines(self.source)[statement.start : statement.stop])
+
     def means_same_as(self, other: Code) -> bool:
         """Whether the two differ at most in comments, docstrings, blank lines and formatting."""
         return self.source == other.source or (self.keys is not None and self.keys == other.keys)
+
+
+@functools.lru_cache(maxsize=4)  # statements of the same source are read one after another
+def _lines(source: str) -> list[str]:
+    return source.split("\n")
 
 
 @dataclass
@@ -118,7 +128,7 @@ def _read(source: str) -> Code:
             try:
                 tree = _tree(text)
                 count = len(tree.body)
-                nodes = _without_docstrings(tree) if count <= MAX_STATEMENTS else 0
+                nodes = _strip_docstrings(tree) if count <= MAX_STATEMENTS else 0
                 if count > MAX_STATEMENTS or nodes > MAX_NODES:  # than a whole notebook may have
                     break
                 statements = tuple(_statements(tree))
@@ -218,8 +228,8 @@ def _statements(tree: ast.Module) -> Iterator[Statement]:
         )
 
 
-def _without_docstrings(tree: ast.Module) -> int:
-    """How many nodes the tree has, whose docstrings are gone; one that has more than `MAX_NODES` is left half done."""
+def _strip_docstrings(tree: ast.Module) -> int:
+    """Removes the docstrings and returns the number of nodes; stops above `MAX_NODES`: such a tree is not used."""
     nodes = 0
     for node in ast.walk(tree):
         nodes += 1

@@ -1,4 +1,4 @@
-"""Makes the student template from the reference notebook: solutions become TODOs, and provided cells get checksums.
+"""Makes the student template from the reference notebook: solutions become TODOs, and outputs are removed.
 
 `python -m grader.notebook.template REFERENCE TEMPLATE [--check]` writes the template, or with `--check` says
 whether the one on disk is stale. Refuses to make a template that leaks a line of the solution.
@@ -43,11 +43,12 @@ _METADATA: Mapping[str, Any] = {
 
 
 def make_template(reference: Notebook, colab_url: str = "") -> Notebook:
-    """The notebook students start from: every solution region is a TODO, no outputs, given cells signed.
+    """The notebook that students start from: every solution region is a TODO, and there are no outputs.
 
     Its first text cell begins with a badge that opens `colab_url`, if there is one.
 
-    Raises: GraderError for malformed markers, a code cell without role or id, or a solution that would leak.
+    Raises:
+        GraderError: malformed markers, a code cell without role or id, or a solution that would leak.
     """
     cells: Sequence[Mapping[str, Any]] = reference["cells"]
     regions = solution_regions(reference)

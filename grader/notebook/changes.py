@@ -1,7 +1,7 @@
-"""What a student changed in provided code, for the staff: lines of a cell, constants, and redefined names.
+"""Finds a student's changes to provided code, for the staff: lines of a cell, constants, and redefined names.
 
 Changed constants and names are kept, because they are the student's decision, and reported. Only top-level statements
-are read; changes of provided names in other ways are not seen.
+are read; provided names that are changed by other means are not seen.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def changed_lines(template: str, handed_in: str) -> tuple[str, ...]:
 def changed_constants(
     template: tuple[TemplateCell, ...], codes: Mapping[int, Code], match: Match
 ) -> Iterator[tuple[int | None, str]]:
-    """(cell, change in words) of each change; the cell is None for a constant that no cell sets."""
+    """Yields (index of the cell, description) per change; the index is None for a constant that no cell sets."""
     for t, cell in enumerate(template):
         if cell.role is not Role.CONSTANTS:
             continue
@@ -69,7 +69,7 @@ def _changes(
 
 @dataclass(frozen=True, slots=True)
 class Redefinition:
-    """A cell that redefines or changes names after the provided code."""
+    """A cell that redefines or changes names that provided code above it defines."""
 
     index: int  # in the notebook to run
     names: tuple[str, ...]
@@ -77,7 +77,7 @@ class Redefinition:
 
 
 def redefinitions(codes: Sequence[Code | None], template: Sequence[TemplateCell]) -> list[Redefinition]:
-    """The cells, in order; `codes` are those of the notebook to run, None for text."""
+    """The cells that redefine provided names, in order; `codes` are of the notebook to run, None for text cells."""
     given_cells = [cell for cell in template if cell.role is Role.GIVEN]
     given_statements = [statement for cell in given_cells for statement in cell.code.statements or ()]
     provided_keys = {key for cell in template if cell.role in PROVIDED for key in cell.code.keys or ()}

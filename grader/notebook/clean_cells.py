@@ -61,7 +61,7 @@ def _clean_cell(cell: dict[str, Any]) -> tuple[dict[str, Any], str]:
 
 
 def _clean_metadata(metadata: Any) -> dict[str, Any]:
-    # Only our own marks, and whether an editor folds the cell: tags (skip-execution, raises-exception) would control
+    # Only our own id, and whether an editor folds the cell: tags (skip-execution, raises-exception) would control
     # the runner.
     fields = metadata if isinstance(metadata, dict) else {}
     grader, jupyter = fields.get("grader"), fields.get("jupyter")

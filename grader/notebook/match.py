@@ -22,20 +22,20 @@ from grader.notebook.format import code_cell, is_code, source_of
 from grader.notebook.roles import Role, grader_metadata, role_of
 from grader.notebook.statements import Code, read_code
 
-_ALIKE = 0.6  # likeness at which two cells are taken for the same without further reason
-_LEAST_PLAUSIBLE = 0.3  # likeness below which an equal id is not believed
-_MOST_NAMES = 0.5  # share of a template cell's own names that makes another cell its successor
+_ALIKE = 0.6  # likeness from which two cells match for this reason alone
+_LEAST_PLAUSIBLE = 0.3  # likeness below which an equal id is ignored, unless names or statements agree
+_MOST_NAMES = 0.5  # share of a template cell's own names from which a submitted cell matches it
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _COMPARED_CHARS = 8_000
 _MAX_TEXT = 100_000  # characters of text cells that are read as code
 _FENCE = re.compile(r"^```.*$", re.MULTILINE)
 _DEFINED = re.compile(r"^(?:class|def)[ \t]+(\w+)", re.MULTILINE)
-_KEPT_PAIRS = 64  # texts of which the token pairs are kept, up to 1 MB each: the template's cells and a few others
+_KEPT_PAIRS = 64  # texts whose token pairs are cached, up to 1 MB each: the template's cells and a few others
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateCell:
-    """One code cell of the template and what tells it from the others."""
+    """One code cell of the template, with the names that distinguish it from the others."""
 
     cell: Mapping[str, Any]
     role: Role
@@ -51,8 +51,8 @@ class TemplateCell:
 class Match:
     """Positions of template cells -> indices of submitted cells."""
 
-    primary: Mapping[int, int]  # the one cell that is this template cell
-    covered: Mapping[int, tuple[int, ...]]  # cells that hold it among other things
+    primary: Mapping[int, int]  # the cell that matches the template cell
+    covered: Mapping[int, tuple[int, ...]]  # the cells that contain it among other code
 
 
 def read_template(template: Mapping[str, Any]) -> tuple[TemplateCell, ...]:
@@ -94,19 +94,19 @@ def read_template(template: Mapping[str, Any]) -> tuple[TemplateCell, ...]:
 
 
 def read_codes(cells: Sequence[Mapping[str, Any]]) -> dict[int, Code]:
-    """The code cells' codes by index."""
+    """The code of each code cell, by the cell's index."""
     return {index: read_code(source_of(cell)) for index, cell in enumerate(cells) if is_code(cell)}
 
 
 def with_text_cells_as_code(
     template: Sequence[TemplateCell], cells: Sequence[Mapping[str, Any]]
 ) -> tuple[list[Mapping[str, Any]], list[int]]:
-    """Turns text cells that contain code back into code cells, and returns their indices; one wrong key in an editor
-    makes such a cell.
+    """Turns text cells that contain code back into code cells, and returns the cells and the indices of those.
 
-    Such a cell has a template cell's id, or defines a name that a template cell defines, and no code cell does.
+    One wrong key in an editor makes such a text cell. It has a task cell's id that no code cell has, or defines a name
+    of a task cell of which no code cell binds any name.
     """
-    cell_by_id = {cell.id: cell for cell in template if cell.id and cell.role is Role.TASK}  # what is given is put back
+    cell_by_id = {cell.id: cell for cell in template if cell.id and cell.role is Role.TASK}  # others are restored
     claimed_ids = {identity for cell in cells if is_code(cell) for identity in _ids(cell)}
     names = [cell.own_names for cell in template if cell.role is Role.TASK]
     bound_names = frozenset[str]().union(*(code.binds for code in read_codes(cells).values()))
@@ -135,7 +135,7 @@ def _ids(cell: Mapping[str, Any]) -> list[str]:
 def match_cells(
     template: Sequence[TemplateCell], cells: Sequence[Mapping[str, Any]], codes: Mapping[int, Code]
 ) -> Match:
-    """Matches the cells: a submitted cell is the primary of at most one template cell, and each has at most one."""
+    """Matches the cells; a template cell has at most one primary cell, which is the primary of no other one."""
     primary: dict[int, int] = {}
 
     def assign(scores: Iterator[tuple[float, int, int]]) -> None:
@@ -145,7 +145,7 @@ def match_cells(
 
     def free_pairs(score: Callable[[TemplateCell, Code], float], least: float) -> Iterator[tuple[float, int, int]]:
         taken_cells = set(primary.values())
-        for s, code in codes.items():  # the outer loop: what is kept of one cell's text serves all comparisons
+        for s, code in codes.items():  # the outer loop: the cached pairs of one cell serve all comparisons
             for t, cell in enumerate(template) if s not in taken_cells else ():
                 if t not in primary and (value := score(cell, code)) >= least:
                     yield value, t, s
@@ -156,7 +156,7 @@ def match_cells(
     every_name = frozenset[str]().union(*(cell.own_names for cell in template))
 
     def alike(cell: TemplateCell, code: Code) -> float:
-        # A cell that binds another template cell's own names belongs to that one, whatever it looks like.
+        # A cell that binds another template cell's own names belongs to that one, whatever its text.
         return 0.0 if code.binds & (every_name - cell.own_names) else likeness(cell.code.source, code.source)
 
     assign(free_pairs(alike, _ALIKE))
@@ -184,13 +184,13 @@ def _is_plausible(cell: TemplateCell, code: Code) -> bool:
 
 
 def _name_score(cell: TemplateCell, code: Code) -> float:
-    if cell.trains:  # of several cells that train, the one most like the given cell
+    if cell.trains:  # of several training cells, the most similar to the provided one
         return 1 + likeness(cell.code.source, code.source) if cell.trains & code.calls else 0.0
     return len(cell.own_names & code.binds) / len(cell.own_names) if cell.own_names else 0.0
 
 
 def _covering(cell: TemplateCell, codes: Mapping[int, Code]) -> tuple[int, ...]:
-    """The submitted cells that together hold what the template cell brings, or most of its names."""
+    """The submitted cells that together contain the template cell: its training call, most names, or all statements."""
     if cell.trains:
         return tuple(s for s, code in codes.items() if cell.trains & code.calls)
     if cell.own_names:

@@ -1,6 +1,6 @@
-"""Separates provided code from a student's own in one cell: restores provided statements, and moves student code out.
+"""Separates provided code from a student's own code in one cell.
 
-Moved out are additions to provided code, and training beside definitions.
+Missing provided statements are restored. Additions to provided code, and training beside definitions, are separated.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from grader.notebook.match import TemplateCell, likeness
 from grader.notebook.roles import Role
 from grader.notebook.statements import Code, Statement
 
-_ALIKE = 0.5  # likeness at which a statement that binds nothing is taken for a changed given one
+_ALIKE = 0.5  # likeness from which a statement that binds nothing counts as a changed provided one
 
 
 def mend(
@@ -22,9 +22,9 @@ def mend(
 ) -> str | None:
     """Returns the source with each provided statement of `parts` that the notebook lacks put back where it was.
 
-    `key_counts` counts the statements of the whole notebook by their keys, `given_keys` are those of the template's
-    given code. What the student wrote instead of a given statement is removed; everything else stays. None where the
-    source cannot be cut between its statements, or has no place for what is missing.
+    `key_counts` counts the statements of the whole notebook by their keys, `given_keys` are the keys of the template's
+    provided code. The student's replacements of provided statements are removed; everything else stays. Returns None if
+    the source cannot be cut between its statements, or if a missing statement has no place in it.
     """
     statements = code.statements
     if statements is None or _share_a_line(statements):
@@ -44,16 +44,16 @@ def missing_statements(part: Code, key_counts: Mapping[str, int]) -> Counter[str
 @dataclass
 class _CellRepair:
     code: Code
-    own_statements: list[Statement]  # the student's that still stand
+    own_statements: list[Statement]  # the student's, without replaced ones
     dropped_lines: set[int] = field(default_factory=set)
-    added_lines: dict[int, list[str]] = field(default_factory=dict)  # what is put before a line
+    added_lines: dict[int, list[str]] = field(default_factory=dict)  # line number -> lines to insert before it
 
     def put_back(self, part: TemplateCell, key_counts: Mapping[str, int]) -> bool:
-        """Whether every missing statement of the part has found a place."""
+        """Restores the missing statements of the part; returns whether each of them had a place."""
         places = {statement.key: statement for statement in self.code.statements or ()}
         missing_counts = missing_statements(part.code, key_counts)
-        waiting_lines: list[str] = []  # what comes before the part's first statement that has a place here
-        line: int | None = None  # the line before which the next missing statement goes
+        waiting_lines: list[str] = []  # restored lines before the part's first statement that has a place
+        line: int | None = None  # the next missing statement is inserted before this line
         for given_statement in part.code.statements or ():
             if missing_counts[given_statement.key] <= 0:
                 if (place := places.get(given_statement.key)) is not None:
@@ -74,7 +74,7 @@ class _CellRepair:
         return not waiting_lines
 
     def source(self) -> str:
-        """The cell as it is now."""
+        """The repaired source of the cell."""
         lines = self.code.source.split("\n")
         new_lines = []
         for number in range(len(lines) + 1):
@@ -109,7 +109,7 @@ class _CellRepair:
 
 
 def additions(code: Code, part: TemplateCell) -> list[Statement]:
-    """The student's statements in a given cell that bind names which the given code does not."""
+    """The student's statements in a provided cell that bind names which the provided code does not bind."""
     given_keys = set(part.code.keys or ())
     return [
         statement
@@ -121,7 +121,7 @@ def additions(code: Code, part: TemplateCell) -> list[Statement]:
 def cut_training(code: Code, parts: Sequence[TemplateCell]) -> list[tuple[str, TemplateCell | None]]:
     """Cuts the source where training begins and ends; returns the pieces, each with its train cell (None: other code).
 
-    Definitions can then be probed before anything is trained. One piece when there is nothing to cut.
+    Definitions can then be probed before anything is trained. There is one piece if there is nothing to cut.
     """
     trainers = [part for part in parts if part.role is Role.TRAIN]
     statements = code.statements or ()

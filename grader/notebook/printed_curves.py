@@ -1,4 +1,4 @@
-"""The loss curves that a cell printed in two runs, compared.
+"""Compares the loss curves that a cell printed in two runs.
 
 Numbers are compared without knowledge of the exercise: lines that differ only in their numbers make a table, and a
 column counts if it is named like a loss or one of its terms. Timings, counters and progress bars never count.
@@ -62,7 +62,7 @@ def read_curves(text: str) -> Curves:
 
 
 def contradictions(saved: Curves, rerun: Curves, *, is_complete: bool) -> Iterator[Contradiction]:
-    """The contradictions; if the run is not complete, only in its first part."""
+    """Yields the contradictions; if the run is not complete, only those in the part that both printed."""
     for key, saved_values in saved.items():
         what = _name(key)
         rerun_values = rerun.get(key, [])
@@ -84,7 +84,7 @@ def _difference(saved_texts: Sequence[str], rerun_texts: Sequence[str]) -> str:
     saved, rerun = [float(value) for value in saved_texts], [float(value) for value in rerun_texts]
     finite = [abs(value) for value in (*saved, *rerun) if math.isfinite(value)]
     noise = _NEAR_ZERO * max(finite, default=0.0)
-    tail = max(1, len(saved) // 10)  # single batches are noisy: the end is a mean where there are many
+    tail = max(1, len(saved) // 10)  # single batches are noisy: the end of a long curve is a mean
     tolerance = END_TOLERANCE if len(saved) >= 3 else SINGLE_TOLERANCE
     if _differ(_mean(saved[-tail:]), _mean(rerun[-tail:]), tolerance, noise):
         return f"the submitted value ends at {saved_texts[-1]}, this run's at {rerun_texts[-1]}"
@@ -127,7 +127,7 @@ def _name(key: tuple[str, int]) -> str:
 
 
 def printed_text(outputs: Sequence[Mapping[str, Any]]) -> tuple[str, bool]:
-    """What a cell printed to standard output, and whether that is complete; standard error has progress bars."""
+    """The text that a cell printed to standard output, and whether it is complete; progress bars are left out."""
     texts: list[str] = []
     chars_left = _MAX_CHARS
     for output in outputs:

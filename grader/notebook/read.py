@@ -1,7 +1,7 @@
 """Reads a submitted file as a Submission, or refuses it in one line that gives the reason.
 
-Everything about the file may be hostile: its kind, its size, its depth, the content of its cells. It is read up to
-the limit, never executed, and rebuilt as fresh nbformat 4.5; the only exception is SubmissionError.
+Everything about the file may be hostile: its kind, size, nesting, and the content of its cells. It is read within
+limits, never executed, and rebuilt as a new nbformat 4.5 notebook. Only SubmissionError is raised.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from grader.records import Remark, Submission
 from grader.store.bounded import Reason, Unreadable, file_bytes, json_value
 
 _MAX_NAME = 80
-_DIGEST = 12  # hexadecimal digits: too many for a second name with the same ones to be found
+_DIGEST = 12  # hexadecimal digits: enough that no second name with the same digits can be found
 _DIGESTED = re.compile(rf"-[0-9a-f]{{{_DIGEST}}}$")
 _MAX_PATH, _MAX_REASON = 100, 190  # characters of each in an error
 _MAX_PICTURES = 20_000
 _MAX_VALUES = 2_000_000  # numbers, texts, lists and objects: a few hundred megabytes of memory at worst
 _MAX_CODE = 1_000_000  # characters in all code cells; normal notebooks have some ten thousand
-# Pictures are most of a large notebook, and submitted pictures are never used: they are removed before JSON is parsed.
-# In a cell's source these quotes would be escaped.
+# Large notebooks consist mostly of pictures. Submitted ones are never used, so they are removed before JSON is parsed.
+# In a cell's source, the same text has escaped quotes and does not match.
 _BASE64 = rb'"[A-Za-z0-9+/=]*+(?:\\n[A-Za-z0-9+/=]*+)*+"'
 _LISTED = rb"\[(?:\s*+%b\s*+,?+)*+\s*+\]" % _BASE64
 _PICTURE = re.compile(rb'("image/(?:png|jpeg|gif|webp)"\s*+:\s*+)(?:%b|%b)' % (_BASE64, _LISTED))
@@ -100,7 +100,7 @@ def safe_name(path: Path) -> str:
 
 
 def _path_text(path: Path) -> str:
-    """The path for an error message; the end of a long path, which says more than its beginning."""
+    """The path for an error message; only the end of a long path, which is more useful than its beginning."""
     text = one_line(os.fspath(path).encode("utf-8", "replace").decode(), 10_000)
     return text if len(text) <= _MAX_PATH else "..." + text[3 - _MAX_PATH :]
 
@@ -124,7 +124,7 @@ def _parse(content: bytes) -> dict[str, Any]:
 def _check_format(raw: dict[str, Any]) -> None:
     major = raw.get("nbformat", 3 if "worksheets" in raw else 4)
     if isinstance(major, bool) or not isinstance(major, int | float):
-        major = 4  # damaged; the cells decide
+        major = 4  # damaged; the cells may still be readable
     version = one_line(str(major), 20)
     if major < 4:
         _refuse(f"has notebook format {version}, expected 4; open it in a current Jupyter or Colab and save it")

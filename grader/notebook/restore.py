@@ -1,7 +1,8 @@
 """Restores the template's provided code in a submission, and reports the student's changes to it.
 
-The student's own code is not lost: definitions added to a given cell move into a cell after it, extra cells
-and the student's order stay, constants keep the student's values. Runs nothing; hostile sources are fine.
+The student's own code is kept: definitions added to a provided cell move into a cell below it, extra cells stay, and
+constants keep the student's values. The student's order changes only where cells would fail. Nothing is run, so that
+sources may be hostile.
 
 A submission comes from the template that is handed out now, or from one that was handed out earlier.
 """
@@ -61,9 +62,9 @@ class CellRole:
     """The role of a cell in the restored notebook."""
 
     role: Role
-    id: str | None = None  # the template cell it is
-    part: str | None = None  # of a train cell: which model it trains
-    submitted: int | None = None  # index of the submitted cell it comes from; None when reinserted
+    id: str | None = None  # of its template cell
+    part: str | None = None  # of a train cell: the model that it trains
+    submitted: int | None = None  # index of the submitted cell that it comes from; None if it was reinserted
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +75,11 @@ class RestoredNotebook:
     roles: tuple[CellRole, ...]
     remarks: tuple[Remark, ...]
     is_from_template: bool  # if not, nothing was restored
-    template: str = ""  # file name of the one that it comes from
+    template: str = ""  # file name of its template
 
 
 def restore_given(submission: Notebook, template: Notebook) -> RestoredNotebook:
-    """The submission with changed provided, train and show cells as in the template and deleted ones reinserted.
+    """The submission with changed provided cells as in the template, and deleted ones that later cells need reinserted.
 
     Raises:
         GraderError: `template` is not one of our templates.
@@ -100,7 +101,7 @@ class _Restoration:
         self.cells, text_cells = with_text_cells_as_code(self.template, self.cells)
         self.codes: dict[int, Code] = read_codes(self.cells)
         self.match: Match = match_cells(self.template, self.cells, self.codes)
-        # Which template cells a submitted cell is: its own and those merged into it.
+        # The template cells that a submitted cell contains: its own and those merged into it.
         self.parts_of: dict[int, list[TemplateCell]] = {}
         holders_by_template = [(t, (s,)) for t, s in self.match.primary.items()] + list(self.match.covered.items())
         for t, holders in sorted(holders_by_template):
@@ -117,7 +118,7 @@ class _Restoration:
             self._remark("text_run_as_code", s, "is a text cell that contains the code of a task; it was run as code")
 
     def _comes_from_template(self, holders_by_template: Iterable[tuple[int, tuple[int, ...]]]) -> bool:
-        """Whether a third of the provided cells are present, in whatever cells.
+        """Whether at least a third of the provided cells are present, in any submitted cells.
 
         Names do not count: a notebook written independently for the same interface must stay as it is.
         """
@@ -130,7 +131,7 @@ class _Restoration:
         return 3 * sum(map(is_there, given_cells)) >= len(given_cells)
 
     def _trained_too(self, s: int) -> list[TemplateCell]:
-        """What a task cell trains in addition to its task, although another cell is the train cell."""
+        """The train cells whose training the cell does as well, if it is a task cell."""
         parts, calls = self.parts_of[s], self.codes[s].calls
         if _role(parts, s).role is not Role.TASK:
             return []
@@ -226,7 +227,7 @@ class _Restoration:
         return len(parts) > 1 or (len(parts) == 1 and s not in self.match.primary.values())
 
     def _is_split(self, part: TemplateCell, given_counts: Counter[str], cell_counts: Counter[str]) -> bool:
-        """Whether the student split the cell: its rest is in cells that are not template cells themselves."""
+        """Whether the student split the cell: the rest is in cells that are the primary of no template cell."""
         primary_cells = set(self.match.primary.values())
         others = (code for s, code in self.codes.items() if s not in primary_cells)
         pieces = (code for code in others if not code.means_same_as(part.code))
@@ -244,7 +245,7 @@ class _Restoration:
         return CellRole(Role.EXTRA, submitted=s)
 
     def _missing_cells(self) -> dict[int, list[TemplateCell]]:
-        """Template cells to reinsert, by the submitted cell they follow (-1: at the top)."""
+        """Template cells to reinsert, by the index of the submitted cell that they follow (-1: at the top)."""
         missing_cells: dict[int, list[TemplateCell]] = {}
         previous_cell = -1
         for t, cell in enumerate(self.template):
@@ -338,7 +339,7 @@ def load_templates(rubric_path: Path, rubric: Rubric) -> Templates:
     """The templates that the rubric names.
 
     Raises:
-        GraderError: where one of them cannot be read.
+        GraderError: one of them cannot be read.
     """
     names = (rubric.template, *rubric.earlier_templates)
     return {name: load_notebook(rubric_path.parent / name) for name in names}
@@ -347,7 +348,7 @@ def load_templates(rubric_path: Path, rubric: Rubric) -> Templates:
 def restore_from_templates(submission: Notebook, templates: Templates) -> RestoredNotebook:
     """The submission with the provided code of its template restored.
 
-    Its template is the one with most unchangeable cells in the submission; the first in a tie.
+    Its template is the one of which it contains most code cells, other than tasks, unchanged; the first in a tie.
 
     Raises:
         GraderError: a template is not one of ours.

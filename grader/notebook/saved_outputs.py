@@ -1,4 +1,4 @@
-"""The outputs saved in the submitted notebook, compared with those of the graded run.
+"""Compares the outputs saved in the submitted notebook with those of the graded run.
 
 Saved outputs give and cost no points. If they cannot come from the submitted code, the staff see both; there are
 innocent reasons, such as code edited after its last run.

@@ -1,7 +1,7 @@
-"""The solution regions of the reference notebook: found, replaced with other code, and their markers removed.
+"""Finds the solution regions of a notebook, replaces their code, and removes their markers.
 
-A solution region stands between `# BEGIN SOLUTION name` and `# END SOLUTION` in a code cell, at any indentation.
-Malformed markers are refused: a region that is read wrongly leaks the solution into the template.
+A solution region is between `# BEGIN SOLUTION name` and `# END SOLUTION` in a code cell, at any indentation.
+Malformed markers are refused: a region that is read wrongly would leak the solution into the template.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def solution_regions(notebook: Notebook) -> dict[str, Region]:
 
 
 def replace_regions(notebook: Notebook, sources: Mapping[str, str]) -> Notebook:
-    """A copy whose named regions hold the given dedented sources; the markers stay where they are.
+    """A copy of the notebook with these dedented sources in the named regions; the markers stay.
 
     Raises:
         GraderError: an unknown region, with the nearest known name.
@@ -59,7 +59,7 @@ def replace_regions(notebook: Notebook, sources: Mapping[str, str]) -> Notebook:
         if name not in regions:
             raise GraderError(f"unknown solution region {name!r}{nearest(name, regions)}")
     result = copy.deepcopy(notebook)
-    # From the last region to the first, so that the line numbers of those before stay true.
+    # From the last region to the first, so that the line numbers of earlier ones remain valid.
     for name, region in reversed(list(regions.items())):
         if name in sources:
             cell = result["cells"][region.cell]
@@ -71,7 +71,7 @@ def replace_regions(notebook: Notebook, sources: Mapping[str, str]) -> Notebook:
 
 
 def strip_markers(notebook: Notebook) -> Notebook:
-    """A copy without the marker lines: the notebook as a student would hand it in.
+    """A copy without the marker lines: the notebook as a student would submit it.
 
     Raises:
         GraderError: malformed markers.

@@ -26,14 +26,14 @@ from grader.records import Notebook
 from grader.store.files import write_atomically
 
 _LEAK_CHARS = 20  # a solution line longer than this in the template is no coincidence
-# Storing an argument under its own name solves nothing, and given cells do it as well.
+# Storing an argument under its own name solves nothing, and provided cells do the same.
 _BOILERPLATE = re.compile(r"self\.(\w+) = \1")
 COLAB = "https://colab.research.google.com/"
 BADGE = f"{COLAB}assets/colab-badge.svg"
 _GITHUB = "https://github.com/"
 _ADDRESS = re.compile(r"https://[\w.~%/#?=&+:@-]+")
 _BADGE = re.compile(rf"\[!\[Open in Colab\]\({re.escape(BADGE)}\)\]\((?P<url>[^)\s]+)\)\n\n")
-_FOLDED = ("cellView", "jupyter")  # what makes Colab and Jupyter show a long given cell as one line
+_FOLDED = ("cellView", "jupyter")  # with these keys, Colab and Jupyter show a long provided cell as one line
 _METADATA: Mapping[str, Any] = {
     "accelerator": "GPU",
     "colab": {"provenance": []},
@@ -65,13 +65,13 @@ def make_template(reference: Notebook, colab_url: str = "") -> Notebook:
 
 
 def colab_address(url: str) -> str:
-    """The address at which Colab opens the notebook that lies at `url`, on GitHub or in Colab.
+    """The address at which Colab opens the notebook at `url`, which is on GitHub or in Colab.
 
     >>> colab_address("https://github.com/course/vae/blob/main/vae_mnist.ipynb")
     'https://colab.research.google.com/github/course/vae/blob/main/vae_mnist.ipynb'
 
     Raises:
-        GraderError: for any other address.
+        GraderError: any other address.
     """
     if _ADDRESS.fullmatch(url) and url.startswith(COLAB):
         return url
@@ -91,7 +91,7 @@ def _add_badge(cells: list[dict[str, Any]], colab_url: str) -> None:
 
 
 def _badge_address(template: Path) -> str:
-    """The address that the badge of the template on disk opens; empty where it has none."""
+    """The address that the badge of the template on disk opens; empty if it has none."""
     if not template.is_file():
         return ""
     first = next((source_of(cell) for cell in load_notebook(template)["cells"] if not is_code(cell)), "")
@@ -128,7 +128,7 @@ def _template_cell(index: int, cell: Mapping[str, Any], source: str, *, has_regi
             raise GraderError(f"{where}: does not parse once its solution is taken out; move the markers")
         marks["id"] = cell["id"]
         marks.pop("files", None)  # see `included`; the text itself is here
-        # What only a solution defines: without its names, the student's cell could not be recognised.
+        # Names that only the solution defines: without them, the student's cell could not be recognised.
         names = read_code(source_of(cell)).binds - read_code(source).binds
         if names:
             marks["names"] = sorted(names)

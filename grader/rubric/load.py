@@ -1,6 +1,6 @@
 """Binds the rubric to the exercise that it names.
 
-Its section `interface` describes how a course's notebook deviates in names, orders and options.
+The section `interface` describes how a course's notebook deviates from the exercise in names, orders and options.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from grader.records import CheckSpec, FollowThrough, Interface, Limits, Numbers,
 from grader.report.text import points_text
 from grader.rubric.file import FileItem, RubricFile, read_file
 
-PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")  # as it is installed, without a version
+PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")  # its name for pip, without a version
 HUGE = 1e15  # every number of a rubric is smaller in size; infinity and "not a number" are not
 RESERVED = frozenset({"points", "measured"})  # keys of a check that are not its numbers
 

@@ -34,7 +34,7 @@ def mend(
 
 
 def missing_statements(part: Code, key_counts: Mapping[str, int]) -> Counter[str]:
-    """Counts the part's statements that the notebook lacks, by key; linear in the length of the part."""
+    """Counts the part's statements that `key_counts` lacks, by key; linear in the length of the part."""
     counts = Counter(part.keys or ())
     return Counter(
         {key: count - key_counts.get(key, 0) for key, count in counts.items() if count > key_counts.get(key, 0)}

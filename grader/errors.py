@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 _READ_AHEAD = 8  # a text is first cut to this many times its limit, which bounds the work
 
@@ -37,6 +38,11 @@ def one_line(text: str, limit: int = 60) -> str:
     head = text[: _READ_AHEAD * limit]
     line = " ".join("".join(character if character.isprintable() else " " for character in head).split())
     return line if len(line) <= limit and len(head) == len(text) else line[: limit - 3].rstrip() + "..."
+
+
+def short_path(path: Path, limit: int = 120) -> str:
+    """The path for an error message: one printable line of at most `limit` characters."""
+    return one_line(str(path), limit)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

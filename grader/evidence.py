@@ -19,7 +19,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, save
 
-from grader.errors import EvidenceError, one_line
+from grader.errors import EvidenceError, one_line, short_path
 from grader.records import Address, Array, Blame, Evidence, Fault
 from grader.store.bounded import Unreadable, leading_bytes
 
@@ -198,7 +198,7 @@ def _array(path: Path, name: str) -> Array:
 
 def _not_evidence(path: Path, reason: Exception) -> EvidenceError:
     what = f"not an evidence file of this grader ({one_line(str(reason), 100)})"
-    return EvidenceError(f"{one_line(str(path), 120)}: {what}; grade again")
+    return EvidenceError(f"{short_path(path)}: {what}; grade again")
 
 
 def read_later(load: Callable[[], Evidence]) -> Evidence:

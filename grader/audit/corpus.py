@@ -24,7 +24,7 @@ import yaml
 
 from grader.errors import GraderError, nearest
 from grader.notebook.format import is_code, load_notebook, source_of
-from grader.notebook.template import replace_regions, solution_regions, strip_markers
+from grader.notebook.solution_regions import replace_regions, solution_regions, strip_markers
 from grader.records import Notebook
 from grader.store.course import course_folder
 

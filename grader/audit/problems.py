@@ -12,7 +12,7 @@ from types import MappingProxyType
 from grader.audit.corpus import MUTANT, VARIANT
 from grader.audit.pairs import Pair
 from grader.audit.result import CheckLoss, ItemCoverage, Problem, SolutionResult, SolutionState, exact_mutants
-from grader.notebook.template import solution_regions
+from grader.notebook.solution_regions import solution_regions
 from grader.records import ItemVerdict, Notebook, Rubric
 from grader.report.text import points_text
 from grader.report.words import LONGEST

@@ -34,6 +34,7 @@ from grader.grading.judge import judge
 from grader.grading.plan import cell_steps, first_plan, plan_frame, stage_steps
 from grader.grading.run import QuestionSource
 from grader.notebook.restore import restore_given
+from grader.notebook.roles import DEFINITIONS
 from grader.records import Evidence, ItemVerdict, Notebook, Rubric, Stage, Status
 from grader.rubric import load_rubric
 from grader.sandbox.backend import ENGINE, ENGINE_FOLDER, PROBE, box_environment
@@ -211,7 +212,7 @@ def _given_cells(warm: WarmProcess) -> tuple[str, ...]:
     roles = restore_given(reference, reference).roles
     sources = []
     for step in _steps(warm, reference):
-        if isinstance(step, StageStep) or roles[step.index].role not in {"given", "constants"}:
+        if isinstance(step, StageStep) or roles[step.index].role not in DEFINITIONS:
             break
         _run(warm.shell, step.source)
         sources.append(step.source)

@@ -25,7 +25,7 @@ from grader.batch.shards import CollectExecutor, Shard, in_part, refuse_no_seed,
 from grader.batch.students.discovery import Discovery, find
 from grader.batch.students.roster import read_roster
 from grader.batch.work import FailedTry, is_current, store_failed_try
-from grader.errors import GraderError, one_line
+from grader.errors import GraderError, short_path
 from grader.exercise import Exercise
 from grader.grading.grade import refuse_unknown_parts
 from grader.grading.run_place import REPLACE, class_folder, listed, lost_parts, refuse_run, unclaim
@@ -127,7 +127,7 @@ def _grade_into(out: Path, submissions: Path, wishes: ClassOptions, console: Con
     rubric, exercise = load_rubric(rubric_path)
     refuse_unknown_parts(wishes.parts, exercise)
     if out.resolve().is_relative_to(submissions.resolve()):
-        raise GraderError(f"{one_line(str(out), 120)}: is inside the submissions' folder; choose another with --out")
+        raise GraderError(f"{short_path(out)}: is inside the submissions' folder; choose another with --out")
     if wishes.shard and not wishes.seed and _earlier(out) is None:
         raise refuse_no_seed()
     with locked(out):
@@ -177,7 +177,7 @@ def _look_at_disk(out: Path, count: int, say: Say) -> None:
         GraderError: if there is hardly any space.
     """
     free, needed = shutil.disk_usage(out).free, count * A_RUN_MB * 1_000_000
-    message = f"{one_line(str(out.resolve()), 120)}: {free / 1e9:.1f} GB of disk space free"
+    message = f"{short_path(out.resolve())}: {free / 1e9:.1f} GB of disk space free"
     if free < LEAST_FREE_MB * 1_000_000:
         raise GraderError(f"{message}, expected {LEAST_FREE_MB / 1000:g}; free some, or choose another disk with --out")
     if free < needed:
@@ -272,7 +272,7 @@ def _roster_of(earlier: Manifest | None) -> Path | None:
     """
     if earlier is None or earlier.roster is None or earlier.roster.exists():
         return earlier.roster if earlier else None
-    path_text = one_line(str(earlier.roster), 120)
+    path_text = short_path(earlier.roster)
     raise GraderError(f"{path_text}: no such file; the class was read with it; give its roster with --roster")
 
 
@@ -286,7 +286,7 @@ def _refuse_less(out: Path, earlier: Manifest, wishes: ClassOptions, exercise: E
     reports = (row.report for row in each_row(out, earlier) if row.report is not None) if parts else ()
     if graded_parts := parts & frozenset[str]().union(*map(trained_parts, reports)):
         raise GraderError(
-            f"{one_line(str(out), 120)}: has results for the training of {listed(graded_parts)}, "
+            f"{short_path(out)}: has results for the training of {listed(graded_parts)}, "
             f"which this run would drop; {REPLACE}"
         )
 
@@ -303,7 +303,7 @@ def _refuse_another(out: Path, earlier: Manifest, now: Manifest) -> None:
     missing = before - {submission.key for submission in now.handed_in}
     if 2 * len(missing) > len(before):
         raise GraderError(
-            f"{one_line(str(out), 120)}: belongs to the class of {one_line(str(earlier.submissions), 200)}, and "
+            f"{short_path(out)}: belongs to the class of {short_path(earlier.submissions, 200)}, and "
             f"{len(missing)} of its {len(before)} submissions are missing here; {REPLACE}"
         )
 

@@ -19,11 +19,11 @@ from grader.batch.manifest import folder_of, folders, read_manifest
 from grader.batch.regrading import Say, judge_each, load_once
 from grader.batch.released_points import falls, read_released
 from grader.batch.results import Ruling, rulings_of
-from grader.errors import GraderError, nearest
+from grader.errors import GraderError, nearest, short_path
 from grader.exercise import Exercise
 from grader.grading.regrade import regraded_report, with_own_decisions
 from grader.grading.run_files import EARLIER, EVIDENCE, PRUNED, REPORT
-from grader.grading.run_folder import shown, stored_report
+from grader.grading.run_folder import stored_report
 from grader.grading.run_place import CLASS, class_above, refuse_other_rubric
 from grader.records import CheckSpec, GradeReport, Outcome, Rubric, RubricItem
 from grader.report.text import plain, points_text
@@ -172,7 +172,7 @@ def graded_folders(root: Path) -> dict[str, Path]:
     }
     if not runs:
         raise GraderError(
-            f"{shown(root)}: expected a class, or folders with {REPORT} and {EVIDENCE}, found none; "
+            f"{short_path(root)}: expected a class, or folders with {REPORT} and {EVIDENCE}, found none; "
             "grade a notebook first"
         )
     return runs
@@ -188,7 +188,7 @@ def _class_runs(out: Path) -> dict[str, Path]:
         submission.key: folder for submission, folder in folders(out, read_manifest(out)) if (folder / REPORT).exists()
     }
     if not runs:
-        raise GraderError(f"{shown(out)}: expected graded submissions, found none; grade the class first")
+        raise GraderError(f"{short_path(out)}: expected graded submissions, found none; grade the class first")
     return runs
 
 

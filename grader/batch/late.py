@@ -25,9 +25,9 @@ from zoneinfo import ZoneInfo
 
 from grader.batch.class_records import ClassSubmission
 from grader.batch.students.course_words import when_of
-from grader.errors import GraderError, nearest, one_line
+from grader.errors import GraderError, nearest, one_line, short_path
 from grader.records import GradeReport, Lateness
-from grader.store.yaml_files import read_yaml, reason_and_author, table
+from grader.store.yaml_files import as_table, read_yaml, reason_and_author
 
 NAME = "late.yaml"
 FIELDS = ("deadline", "timezone", "grace_minutes", "percent_a_day", "at_most_percent", "percent_of", "students")
@@ -89,8 +89,8 @@ def read_policy(path: Path, names: Mapping[str, str]) -> LatePolicy | None:
     fields = read_yaml(path)
     if not fields:
         return None
-    path_text = one_line(str(path), 120)
-    table(fields, path_text, FIELDS)
+    path_text = short_path(path)
+    as_table(fields, path_text, FIELDS)
     zone = _zone(fields.get("timezone"), path_text)
     if "deadline" not in fields:
         raise GraderError(f"{path_text}: deadline: missing; add a time such as 2026-11-20 23:59")
@@ -107,7 +107,9 @@ def read_policy(path: Path, names: Mapping[str, str]) -> LatePolicy | None:
         percent_a_day=_number(fields, "percent_a_day", 0.0, 100.0, path_text),
         at_most_percent=_number(fields, "at_most_percent", 100.0, 100.0, path_text),
         of_earned=percent_of == "earned",
-        decisions=_students(table(fields.get("students") or {}, f"{path_text}: students"), names, path_text, deadline),
+        decisions=_students(
+            as_table(fields.get("students") or {}, f"{path_text}: students"), names, path_text, deadline
+        ),
     )
 
 
@@ -147,7 +149,7 @@ def _students(
             raise GraderError(
                 f"{where}: no such student{close if len(close) < 200 else '; gradebook.csv lists them all'}"
             )
-        fields = table(entry, where, OF_STUDENT)
+        fields = as_table(entry, where, OF_STUDENT)
         reason, by = reason_and_author(fields, where)
         if not isinstance(excused := fields.get("excused", False), bool):
             raise GraderError(f"{where}: excused: expected true or false, got {one_line(str(excused), 40)!r}")

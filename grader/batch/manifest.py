@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from grader.batch.class_records import ClassSubmission, Student
 from grader.batch.gradebooks.entries import GradebookSettings
-from grader.errors import GraderError, one_line
+from grader.errors import GraderError, one_line, short_path
 from grader.grading.run_place import CLASS as NAME
 from grader.grading.run_place import MAX_CLASS, SUBMISSIONS
 from grader.store.bounded import Unreadable
@@ -55,10 +55,10 @@ def read_manifest(out: Path) -> Manifest:
     """
     path = out / NAME
     try:
-        return read_json(path, _MANIFEST, MAX_CLASS, form=FORMAT)
+        return read_json(path, _MANIFEST, MAX_CLASS, format_version=FORMAT)
     except Unreadable as reason:
         why = one_line(str(reason), 200)
-    raise GraderError(f"{one_line(str(path), 120)}: {why}; grade the class first: make grade-class SUBMISSIONS=dir")
+    raise GraderError(f"{short_path(path)}: {why}; grade the class first: make grade-class SUBMISSIONS=dir")
 
 
 def folder_of(out: Path, key: str) -> Path:

@@ -29,7 +29,7 @@ from grader.batch.manifest import read_manifest
 from grader.batch.released_points import note_released, read_released
 from grader.batch.results import read_rows
 from grader.batch.students.layouts import canvas_file
-from grader.errors import GraderError, one_line
+from grader.errors import GraderError, short_path
 from grader.grading.run_pages import FEEDBACK
 from grader.report.student_text import feedback_text
 from grader.store.bounded import Unreadable, file_bytes
@@ -65,7 +65,7 @@ def release_class(out: Path) -> Release:
             row for row in rows if row not in ready and not row.held and row.state is not StudentState.MISSING
         )
         if not ready:
-            raise GraderError(f"{one_line(str(out), 120)}: expected points to release, found none; grade it in full")
+            raise GraderError(f"{short_path(out)}: expected points to release, found none; grade it in full")
         before = read_released(out)
         shown_milli = {key: points_before.counted_milli for key, points_before in before.items() if points_before.shown}
         new = tuple(row for row in ready if shown_milli.get(row.key) != row.counted_milli)

@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from grader.batch.class_records import GradebookRow, StudentState
-from grader.errors import GraderError, one_line
+from grader.errors import GraderError, one_line, short_path
 from grader.report.text import points_text
 from grader.store.bounded import Unreadable
 from grader.store.files import user
@@ -55,7 +55,7 @@ class WouldLower(GraderError):
     def __init__(self, out: Path, falls: Sequence[Fall]) -> None:
         many = f"{len(falls)} submissions" if len(falls) > 1 else "1 submission"
         super().__init__(
-            f"{one_line(str(out), 120)}: {many} would have fewer points than were released; "
+            f"{short_path(out)}: {many} would have fewer points than were released; "
             "nothing was changed; add --lower with a --reason to allow it"
         )
         self.falls = tuple(falls)
@@ -73,9 +73,7 @@ def read_released(out: Path) -> dict[str, ReleasedPoints]:
     try:
         return read_json(path, _RELEASED, MAX_BYTES)
     except Unreadable as reason:
-        raise GraderError(
-            f"{one_line(str(path), 120)}: {one_line(str(reason), 200)}; restore it from a backup"
-        ) from None
+        raise GraderError(f"{short_path(path)}: {one_line(str(reason), 200)}; restore it from a backup") from None
 
 
 def mark_held(rows: Iterable[GradebookRow], released: Mapping[str, ReleasedPoints]) -> Iterator[GradebookRow]:

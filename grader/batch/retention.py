@@ -20,7 +20,7 @@ from grader.batch.release import ALL, CANVAS, MOODLE
 from grader.batch.released_points import forget_released
 from grader.batch.results import PAGE, pictures, read_rows, write_results
 from grader.batch.similar import NAME as SIMILAR
-from grader.errors import GraderError, nearest, one_line
+from grader.errors import GraderError, nearest, one_line, short_path
 from grader.grading.overrides import OVERRIDES, names_of
 from grader.grading.regrade import verdicts
 from grader.grading.run_files import EARLIER
@@ -181,7 +181,7 @@ def export_anonymous(out: Path, to: Path) -> tuple[Path, ...]:
     manifest = read_manifest(out)
     rubric, _ = load_rubric(manifest.rubric)
     if to.exists():
-        raise GraderError(f"{one_line(str(to), 120)}: expected a new folder, but it exists; choose another name")
+        raise GraderError(f"{short_path(to)}: expected a new folder, but it exists; choose another name")
     with locked(out):
         rows = list(read_rows(out, manifest))
     images = pictures(rows)

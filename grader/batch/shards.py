@@ -17,7 +17,7 @@ from pathlib import Path
 from grader.batch.class_records import ClassSubmission, Job, JobResult, StudentState
 from grader.batch.manifest import Manifest, folder_of, read_manifest
 from grader.batch.work import failed_try, outcome, stands_for, store_failed_try
-from grader.errors import GraderError, one_line
+from grader.errors import GraderError, one_line, short_path
 from grader.grading.grade import kept_name
 from grader.grading.run_files import files_of_run, finish_swap, new_run_folder, put_in_place
 from grader.grading.run_folder import write_source_note
@@ -75,8 +75,8 @@ def seed_of_parts(parts: Sequence[Path]) -> str:
     if len(seeds) > 1:
         first, second, *_ = seeds.values()
         raise GraderError(
-            f"--collect: expected parts with the same seed, got different ones in {_path_text(first)} and "
-            f"{_path_text(second)}; grade one of them again"
+            f"--collect: expected parts with the same seed, got different ones in {short_path(first)} and "
+            f"{short_path(second)}; grade one of them again"
         )
     return next(iter(seeds))
 
@@ -102,7 +102,7 @@ class CollectExecutor:
         try:
             if source := next((folder for folder in folders if stands_for(replace(job, folder=folder))), None):
                 _take(source, job)
-                return outcome(job) or JobResult(job.key, StudentState.FAILED, f"{_path_text(source)}: cannot be read")
+                return outcome(job) or JobResult(job.key, StudentState.FAILED, f"{short_path(source)}: cannot be read")
             for folder in folders:
                 if (failure := failed_try(folder)) is not None:
                     store_failed_try(job.folder, failure)
@@ -124,10 +124,10 @@ def _take(source: Path, job: Job) -> None:
                 shutil.copyfile(path, finished / path.name)
         new, old = earlier_report(finished), earlier_report(job.folder)
         if new is None:
-            raise GraderError(f"{_path_text(source)}: its report cannot be read")
+            raise GraderError(f"{short_path(source)}: its report cannot be read")
         weaker = is_weaker(new, old) if old is not None else ""
         if old is not None and weaker and not job.replace:
-            raise GraderError(f"{_path_text(job.folder)}: the earlier run was kept, {judged_points(old)}: {weaker}")
+            raise GraderError(f"{short_path(job.folder)}: the earlier run was kept, {judged_points(old)}: {weaker}")
         same_text = old is not None and old.checksums.get("notebook") == new.checksums.get("notebook")
         write_source_note(job.folder, job.notebook, job.rubric)
         put_in_place(job.folder, finished, keep_as=kept_name(job.folder, old) if weaker or not same_text else "")
@@ -139,10 +139,6 @@ def _locks(parts: Sequence[Path]) -> Iterator[None]:
         for part in parts:
             stack.enter_context(locked(part))
         yield
-
-
-def _path_text(path: Path) -> str:
-    return one_line(str(path), 120)
 
 
 def in_part(manifest: Manifest, shard: Shard | None) -> Manifest:

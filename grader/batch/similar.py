@@ -143,11 +143,9 @@ def asked_source(notebook: Notebook, implements: Mapping[str, Sequence[str]]) ->
         if not any(owner in source for owner in owners):
             continue
         code = read_code(source)
-        lines = code.source.split("\n")
         for statement in code.statements or ():
             if statement.kind in {"class", "function"}:
-                text = "\n".join(lines[statement.start : statement.stop])
-                defined |= dict.fromkeys(statement.binds & owners, text)
+                defined |= dict.fromkeys(statement.binds & owners, code.text_of(statement))
     pieces = {name: defined.get(name, "") for name in asked_names if "." not in name}
     for owner in owners:
         methods = {name.partition(".")[2] for name in asked_names if name.startswith(f"{owner}.")}

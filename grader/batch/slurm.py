@@ -20,11 +20,11 @@ from pydantic import TypeAdapter
 from grader.batch.class_records import Job, JobResult, StudentState
 from grader.batch.work import outcome
 from grader.batch.worker import JOB, grade_chunk
-from grader.errors import GraderError, one_line
+from grader.errors import GraderError, one_line, short_path
 from grader.grading.run_files import FAILED_ATTEMPT, REPORT
 from grader.store.bounded import Unreadable
 from grader.store.json_files import json_line, read_json, validate, write_json
-from grader.store.yaml_files import read_yaml, table
+from grader.store.yaml_files import as_table, read_yaml
 
 FOLDER = "slurm"  # in the class's folder: scripts, logs, and the submissions of each task
 QUEUE = "queue.json"
@@ -61,8 +61,8 @@ def read_config(path: Path) -> SlurmConfig:
     Raises:
         GraderError: if the file is invalid; the message is one line.
     """
-    path_text = one_line(str(path), 120)
-    fields = table(read_yaml(path), path_text, SlurmConfig.__dataclass_fields__)
+    path_text = short_path(path)
+    fields = as_table(read_yaml(path), path_text, SlurmConfig.__dataclass_fields__)
     try:
         config = validate(fields, _CONFIG)
     except Unreadable as reason:

@@ -56,6 +56,7 @@ FILES: Mapping[str, Kind] = {
     "report/tracebacks": Kind.SHOW,
     "report/wall": Kind.SHOW,
     "notebook/included": Kind.NONE,
+    "notebook/printed_curves": Kind.NONE,
     "notebook/saved_outputs": Kind.NONE,
 }
 # The same below the package of an exercise; files that are not listed affect its questions.

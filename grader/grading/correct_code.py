@@ -16,8 +16,8 @@ import numpy as np
 
 from grader.exercise import Exercise
 from grader.notebook.format import is_code, load_notebook, source_of
+from grader.notebook.solution_regions import strip_markers
 from grader.notebook.statements import read_code
-from grader.notebook.template import strip_markers
 from grader.records import Array, Notebook, Rubric
 
 
@@ -66,10 +66,9 @@ def definitions(notebook: Notebook) -> str:
     texts = []
     for cell in filter(is_code, strip_markers(notebook)["cells"]):
         code = read_code(source_of(cell))
-        lines = code.source.split("\n")
         for statement in code.statements or ():
             if statement.kind in {"class", "function", "import"}:
-                texts.append("\n".join(lines[statement.start : statement.stop]))
+                texts.append(code.text_of(statement))
     return "\n\n\n".join(texts) + "\n"
 
 
@@ -79,10 +78,7 @@ def needed_definitions(source: str, wanted_names: Collection[str], excluded_name
     A student's code can read everything in its box, so the box gets no more of a solution than is needed.
     """
     code = read_code(source)
-    lines = code.source.split("\n")
-    statements = [
-        (statement, "\n".join(lines[statement.start : statement.stop])) for statement in code.statements or ()
-    ]
+    statements = [(statement, code.text_of(statement)) for statement in code.statements or ()]
     names, indices = set(wanted_names), set[int]()
     while True:
         needed_indices = {

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from grader.errors import GraderError, nearest, one_line
+from grader.errors import GraderError, nearest, one_line, short_path
 from grader.records import GradeReport, ItemVerdict, Outcome, Override, Remark, Rubric, Submission
 from grader.report.text import milli_of, points_text
 from grader.report.totals import LOOKED_AT, with_items
-from grader.store.yaml_files import decision_date, read_yaml, reason_and_author, table
+from grader.store.yaml_files import as_table, decision_date, read_yaml, reason_and_author
 
 OVERRIDES = "overrides.yaml"
 _LOOKED_BY = "looked at by "
@@ -41,7 +41,7 @@ def read_overrides(path: Path, rubric: Rubric, submissions: Mapping[str, str]) -
     Raises:
         GraderError: one line says where, what was expected, what was there, and the nearest known name.
     """
-    path_text = one_line(str(path), 120)
+    path_text = short_path(path)
     decisions_by_key: dict[str, Decisions] = {}
     for name, entries in read_yaml(path).items():
         if name not in submissions:
@@ -49,7 +49,7 @@ def read_overrides(path: Path, rubric: Rubric, submissions: Mapping[str, str]) -
             suggestion = suggestion if len(suggestion) < LONGEST_LIST else "; gradebook.csv lists all names"
             raise GraderError(f"{path_text}: {one_line(name, 60)}: unknown submission{suggestion}")
         where = f"{path_text}: {one_line(name, 60)}"
-        decisions_by_key[submissions[name]] = _decisions(table(entries, where), where, rubric)
+        decisions_by_key[submissions[name]] = _decisions(as_table(entries, where), where, rubric)
     return decisions_by_key
 
 
@@ -117,7 +117,7 @@ def _decisions(entries: Mapping[str, Any], where: str, rubric: Rubric) -> Decisi
     look = None
     for name, entry in entries.items():
         at = f"{where}: {one_line(name, 60)}"
-        fields = table(entry, at, FIELDS)
+        fields = as_table(entry, at, FIELDS)
         if name == LOOKED_AT:
             look = Override(0, *reason_and_author(fields, at), decision_date(fields, at))
             continue

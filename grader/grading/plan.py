@@ -24,6 +24,7 @@ from grader.exercise import Exercise
 from grader.grading.tampering import GivenDefinitions
 from grader.notebook.format import is_code, source_of
 from grader.notebook.restore import RestoredNotebook
+from grader.notebook.roles import DEFINITIONS, IDLE, Role
 from grader.notebook.statements import definitions_of, read_code
 from grader.records import CellRun, CellStatus, Interface, Limits, Notebook, Stage
 from grader.sandbox.in_box.frames import CellStep, Plan, Replay, StageStep, Step
@@ -33,7 +34,6 @@ WITHOUT_TRAINING = ("sampling",)
 OF_CODE = ("components", "sampling")  # may change when a cell defines something once more
 UNWRITTEN = "NotImplementedError"  # what the template's functions raise
 ENDING = re.compile(r"\bos\.(?:_exit|abort|kill|killpg)\(|\bkill +-")  # a process, most likely the notebook's own
-IDLE = ("show", "check")  # roles of cells that define nothing that other cells need
 
 
 def first_plan(
@@ -212,7 +212,7 @@ def plan_frame(
 def training_part(restored: RestoredNotebook, index: int, exercise: Exercise, names: Mapping[str, str]) -> str | None:
     """The part that the cell trains: by its role in the template, else by the function it calls at top level."""
     role = restored.roles[index]
-    if role.role == "train" and role.part in exercise.parts:
+    if role.role is Role.TRAIN and role.part in exercise.parts:
         return role.part
     calls = read_code(source_of(restored.notebook["cells"][index])).calls
     for part, function in exercise.interface.train_functions.items():
@@ -264,7 +264,7 @@ def _replay(restored: RestoredNotebook, index: int, part: str | None) -> Replay:
     role = restored.roles[index].role
     if part is not None or role in IDLE:
         return Replay.NEVER
-    if role in {"given", "constants", "task"}:
+    if role in {*DEFINITIONS, Role.TASK}:
         return Replay.ALWAYS
     defines = _statement_kinds(source_of(restored.notebook["cells"][index])) & {"class", "function", "import"}
     return Replay.ALWAYS if defines else Replay.QUICK

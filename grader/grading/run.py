@@ -35,9 +35,10 @@ from grader.grading.plan import (
 from grader.grading.preloading import Preloading
 from grader.grading.tampering import GivenDefinitions, given_definitions
 from grader.grading.tampering import answer_specs as given_answer_specs
+from grader.notebook.clean_cells import clean_outputs
 from grader.notebook.format import cell_title
-from grader.notebook.read import clean_outputs
 from grader.notebook.restore import RestoredNotebook, Templates, restore_from_templates
+from grader.notebook.roles import Role
 from grader.notebook.statements import definitions_of
 from grader.records import (
     Address,
@@ -364,7 +365,7 @@ def _without_cut_off_training(evidence: Evidence, case: Case, first: SandboxResu
     On a machine slower than the student's that is not a mistake, so it needs manual review. A cell that hangs and never
     started training loses its points.
     """
-    training = {index: role for index, role in enumerate(case.restored.roles) if role.role == "train"}
+    training = {index: role for index, role in enumerate(case.restored.roles) if role.role is Role.TRAIN}
     for index, role in training.items():
         if role.part is None or not (reason := _cut_off_reason(first, index, training)):
             continue

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import StringConstraints, TypeAdapter
 
-from grader.errors import EvidenceError, GraderError, one_line
+from grader.errors import EvidenceError, GraderError, one_line, short_path
 from grader.evidence import MAX_FILE, load_evidence, read_later, save_evidence
 from grader.grading.follow_through import Replacement, Retraining
 from grader.grading.run import NotebookRun
@@ -117,7 +117,7 @@ def stored_evidence(folder: Path) -> Evidence:
 def _load(folder: Path, name: str) -> Evidence:
     if not (folder / name).exists() and (pruned := _prune_record(folder)) is not None and name in pruned.files:
         raise EvidenceError(
-            f"{shown(folder)}: this needs the evidence, which was pruned on {pruned.when[:10]} by "
+            f"{short_path(folder)}: this needs the evidence, which was pruned on {pruned.when[:10]} by "
             f"{one_line(pruned.who, 40)}; grade the notebook again"
         )
     return load_evidence(folder / name)
@@ -187,14 +187,16 @@ def stored_report(folder: Path) -> GradeReport:
     try:
         content = file_bytes(folder / REPORT, MAX_BYTES)
     except Unreadable as reason:
-        raise GraderError(f"{shown(folder / REPORT)}: {one_line(str(reason))}; grade the notebook first") from None
+        raise GraderError(f"{short_path(folder / REPORT)}: {one_line(str(reason))}; grade the notebook first") from None
     try:
         report = read_report_json(content)
     except GraderError as error:
-        raise GraderError(f"{shown(folder)}: {error}") from None
+        raise GraderError(f"{short_path(folder)}: {error}") from None
     checksum = evidence_checksum(folder)
     if report.checksums.get(EVIDENCE_CHECKSUM, checksum) != checksum:
-        raise GraderError(f"{shown(folder)}: the report does not match the evidence file; grade the notebook again")
+        raise GraderError(
+            f"{short_path(folder)}: the report does not match the evidence file; grade the notebook again"
+        )
     return report
 
 
@@ -243,7 +245,7 @@ def _checksum(path: Path) -> str:
     try:
         return hashlib.sha256(file_bytes(path, MAX_FILE)).hexdigest()
     except Unreadable as reason:
-        raise EvidenceError(f"{shown(path)}: {reason}; grade the notebook again") from None
+        raise EvidenceError(f"{short_path(path)}: {reason}; grade the notebook again") from None
 
 
 def _stamp(path: Path) -> list[int]:
@@ -251,7 +253,7 @@ def _stamp(path: Path) -> list[int]:
         status = path.lstat()
     except OSError as error:
         why = "no such file; check the path" if isinstance(error, FileNotFoundError) else error.strerror
-        raise EvidenceError(f"{shown(path)}: {why}; grade the notebook again") from None
+        raise EvidenceError(f"{short_path(path)}: {why}; grade the notebook again") from None
     return [status.st_size, status.st_mtime_ns, status.st_ino]
 
 
@@ -290,11 +292,6 @@ def _retrainings(folder: Path) -> dict[str, _StoredRetraining]:
         stored = read_json(path, _STORED_RETRAININGS, _MAX_SMALL)
     except Unreadable as reason:
         what = f"not a file of this grader ({one_line(str(reason), 100)})"
-        raise GraderError(f"{shown(path)}: {what}; grade the notebook again") from None
+        raise GraderError(f"{short_path(path)}: {what}; grade the notebook again") from None
     # An older version wrote only the items, not the key of the correct code.
     return {part: _StoredRetraining(entry) if isinstance(entry, list) else entry for part, entry in stored.items()}
-
-
-def shown(path: Path) -> str:
-    """The path for an error message of one line."""
-    return one_line(str(path), 120)

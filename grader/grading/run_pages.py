@@ -18,8 +18,9 @@ from grader.grading.cache_keys import Kind, code_key
 from grader.grading.run import NotebookRun
 from grader.grading.run_files import EXECUTED, FIGURES, NOTEBOOK_VIEW, REPORT, WALL
 from grader.grading.run_folder import evidence_checksum, read_source_note, stored_evidence, stored_execution
-from grader.notebook.format import is_task, load_notebook, normalise, source_of
+from grader.notebook.format import load_notebook, normalise, source_of
 from grader.notebook.restore import Templates, load_templates
+from grader.notebook.roles import is_task
 from grader.records import Execution, Figure, GradeReport, Notebook, Plane, Rubric
 from grader.report.notebook import NotebookView, make_view
 from grader.report.pages import Again, feedback_html, report_html

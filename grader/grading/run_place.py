@@ -16,9 +16,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from grader.errors import GraderError, one_line
+from grader.errors import GraderError, one_line, short_path
 from grader.grading.run_files import REPORT, files_of_run
-from grader.grading.run_folder import SOURCE, read_source_note, shown, stored_report, write_source_note
+from grader.grading.run_folder import SOURCE, read_source_note, stored_report, write_source_note
 from grader.notebook.read import safe_name
 from grader.records import GradeReport, Rubric, Status, Submission
 from grader.report.report_json import MAX_BYTES, read_report_json
@@ -100,7 +100,7 @@ def refuse_run(out: Path) -> None:
         GraderError: it does.
     """
     if (out / REPORT).exists() and not (out / CLASS).exists():
-        raise GraderError(f"{shown(out)}: holds the run of a single notebook; use another folder with --out")
+        raise GraderError(f"{short_path(out)}: holds the run of a single notebook; use another folder with --out")
 
 
 def lost_parts(old: Collection[str] | None, new: Collection[str] | None, every: Collection[str]) -> frozenset[str]:
@@ -124,7 +124,7 @@ def refuse_less(folder: Path, parts: Collection[str] | None) -> None:
     missing_parts = trained_parts(old) - set(parts) if old is not None and parts is not None else frozenset()
     if missing_parts:
         raise GraderError(
-            f"{shown(folder)}: holds a run that also graded the training of {listed(missing_parts)}, "
+            f"{short_path(folder)}: holds a run that also graded the training of {listed(missing_parts)}, "
             f"which the new run would leave out; {REPLACE}"
         )
 
@@ -153,8 +153,8 @@ def refuse_other_rubric(folder: Path, report: GradeReport, rubric: Rubric, path:
     """
     if {item.id for item in report.items}.isdisjoint(item.id for item in rubric.items):
         raise GraderError(
-            f"{shown(folder)}: was graded with a rubric that has no item in common with {shown(path)}; give the right "
-            "rubric with --rubric"
+            f"{short_path(folder)}: was graded with a rubric that has no item in common with {short_path(path)}; give "
+            "the right rubric with --rubric"
         )
 
 
@@ -184,7 +184,7 @@ def _choices(name: str, owner: str, parts: Sequence[str] | None) -> Iterator[Pat
 def _refuse_another(folder: Path, owner: str, submission: Submission, *, replace: bool) -> None:
     owner_text = _of_another(folder, owner, submission)
     if owner_text and (not replace or owner_text in (A_CLASS, FILES)):
-        raise GraderError(f"{shown(folder)}: holds {owner_text}; {REPLACE}")
+        raise GraderError(f"{short_path(folder)}: holds {owner_text}; {REPLACE}")
 
 
 def _of_another(folder: Path, owner: str, submission: Submission) -> str:

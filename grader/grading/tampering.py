@@ -10,7 +10,7 @@ import __future__
 
 import ast
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any
@@ -20,6 +20,7 @@ import numpy as np
 from grader.evidence import AnswerSpec, ArraySpec
 from grader.notebook.format import is_code, source_of
 from grader.notebook.restore import RestoredNotebook
+from grader.notebook.roles import DEFINITIONS, PROVIDED, Role, role_of
 from grader.notebook.statements import Statement, read_code
 from grader.records import Address, Evidence, Notebook, Remark
 from grader.sandbox.in_box.fingerprints import MISSING, fingerprint
@@ -50,21 +51,22 @@ class GivenDefinitions:
 
 def given_definitions(restored: RestoredNotebook, template: Notebook) -> GivenDefinitions:
     """Returns the names that the template provides and the notebook does not change; empty for another template."""
-    if any(remark.kind == "not_from_template" for remark in restored.remarks):
+    if not restored.is_from_template:
         return GivenDefinitions()
-    cells = zip(restored.notebook["cells"], restored.roles, strict=True)
-    codes = [(role.role, read_code(source_of(cell))) for cell, role in cells if is_code(cell)]
-    statements = [(role, statement) for role, code in codes for statement in code.statements or ()]
-    unread_binds = [code.binds for _, code in codes if code.statements is None]
+    codes = [read_code(source_of(cell)) for cell in restored.notebook["cells"] if is_code(cell)]
+    statements = [statement for code in codes for statement in code.statements or ()]
+    unread_binds = [code.binds for code in codes if code.statements is None]
     template_keys = {
-        statement.key for cell in _given_cells(template) for statement in read_code(source_of(cell)).statements or ()
+        statement.key
+        for cell in _cells_of(template, PROVIDED)
+        for statement in read_code(source_of(cell)).statements or ()
     }
-    student_statements = [statement for _, statement in statements if statement.key not in template_keys]
+    student_statements = [statement for statement in statements if statement.key not in template_keys]
     touched_names = frozenset[str]().union(
         *unread_binds, *(statement.binds | statement.changes for statement in student_statements)
     )
     return GivenDefinitions(
-        dict(list(_constants(template, [statement for _, statement in statements], unread_binds))[:MOST]),
+        dict(list(_constants(template, statements, unread_binds))[:MOST]),
         {path: prints for path, prints in _codes(template).items() if path.partition(".")[0] not in touched_names},
     )
 
@@ -105,17 +107,15 @@ def _differences(definitions: GivenDefinitions, constants: Any, codes: Any) -> I
                 yield path, f"`{path}` was no longer the provided code {{}}, but no line of the notebook changes it."
 
 
-def _given_cells(template: Notebook, *roles: str) -> list[Mapping[str, Any]]:
-    roles = roles or ("given", "constants", "train", "show", "check")
-    cells_with_roles = [(cell, cell.get("metadata", {}).get("grader", {}).get("role")) for cell in template["cells"]]
-    return [cell for cell, role in cells_with_roles if is_code(cell) and role in roles]
+def _cells_of(template: Notebook, roles: Collection[Role]) -> list[Mapping[str, Any]]:
+    return [cell for cell in template["cells"] if is_code(cell) and role_of(cell) in roles]
 
 
 def _constants(
     template: Notebook, statements: Sequence[Statement], unread_binds: Sequence[frozenset[str]]
 ) -> Iterator[tuple[str, frozenset[float]]]:
     """The plain numbers that provided cells define, each with all values that lines of the notebook give it."""
-    for cell in _given_cells(template, "given", "constants"):
+    for cell in _cells_of(template, DEFINITIONS):
         for definition in read_code(source_of(cell)).statements or ():
             for name in sorted(definition.binds) if _number(definition) is not None else ():
                 values = [_number(statement) for statement in statements if name in statement.binds]
@@ -135,7 +135,7 @@ def _number(statement: Statement) -> float | None:
 def _codes(template: Notebook) -> dict[str, frozenset[int]]:
     """Every plain function and method of the template's provided cells; a decorated function is another object."""
     prints_by_path: dict[str, frozenset[int]] = {}
-    for cell in _given_cells(template, "given"):
+    for cell in _cells_of(template, {Role.GIVEN}):
         try:
             nodes = ast.parse(source_of(cell)).body
         except (SyntaxError, ValueError):

@@ -1,1 +1,1 @@
-"""A student's notebook read, matched with its template and restored; and the template made from the reference."""
+"""Reads, matches and restores a student's notebook; makes the template from the reference."""

@@ -1,7 +1,7 @@
-"""What a student changed in provided code, for the staff: lines of a cell, constants, and redefined names.
+"""Finds a student's changes to provided code, for the staff: lines of a cell, constants, and redefined names.
 
 Changed constants and names are kept, because they are the student's decision, and reported. Only top-level statements
-are read; changes of provided names in other ways are not seen.
+are read; provided names that are changed by other means are not seen.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from grader.errors import one_line
 from grader.notebook.match import Match, TemplateCell
 from grader.notebook.order import binders, names_behind
+from grader.notebook.roles import PROVIDED, Role
 from grader.notebook.statements import Code, Statement
 
 _MAX_LINES = 30
@@ -40,9 +41,9 @@ def changed_lines(template: str, handed_in: str) -> tuple[str, ...]:
 def changed_constants(
     template: tuple[TemplateCell, ...], codes: Mapping[int, Code], match: Match
 ) -> Iterator[tuple[int | None, str]]:
-    """(cell, change in words) of each change; the cell is None for a constant that no cell sets."""
+    """Yields (index of the cell, description) per change; the index is None for a constant that no cell sets."""
     for t, cell in enumerate(template):
-        if cell.role != "constants":
+        if cell.role is not Role.CONSTANTS:
             continue
         is_present = t in match.primary or t in match.covered
         for definition in cell.code.statements or ():
@@ -67,38 +68,39 @@ def _changes(
 
 
 @dataclass(frozen=True, slots=True)
-class Shadow:
-    """A cell that redefines or changes names after the provided code."""
+class Redefinition:
+    """A cell that redefines or changes names that provided code above it defines."""
 
     index: int  # in the notebook to run
     names: tuple[str, ...]
-    trains: bool  # whether a later training may depend on one of them
+    may_affect_training: bool  # whether a later training may depend on one of them
 
 
-def shadows(codes: Sequence[Code | None], template: Sequence[TemplateCell]) -> list[Shadow]:
-    """The cells, in order; `codes` are those of the notebook to run, None for text."""
-    given_cells = [cell for cell in template if cell.role == "given"]
+def redefinitions(codes: Sequence[Code | None], template: Sequence[TemplateCell]) -> list[Redefinition]:
+    """The cells that redefine provided names, in order; `codes` are of the notebook to run, None for text cells."""
+    given_cells = [cell for cell in template if cell.role is Role.GIVEN]
     given_statements = [statement for cell in given_cells for statement in cell.code.statements or ()]
-    signed_keys = {key for cell in template if cell.role != "task" for key in cell.code.keys or ()}
+    provided_keys = {key for cell in template if cell.role in PROVIDED for key in cell.code.keys or ()}
     names = frozenset[str]().union(*(statement.binds for statement in given_statements))
     imports = {pair for statement in given_statements for pair in statement.imports}
-    reads = (s.reads for cell in template if cell.role == "train" for s in cell.code.statements or ())
+    training_cells = [cell for cell in template if cell.role is Role.TRAIN]
+    reads = (statement.reads for cell in training_cells for statement in cell.code.statements or ())
     names_of_training = names_behind(frozenset[str]().union(*reads), binders(given_statements))
     training_functions = frozenset[str]().union(*(cell.trains for cell in template))
     last_training = max((i for i, code in enumerate(codes) if code and training_functions & code.calls), default=-1)
-    shadow_cells = []
+    found = []
     defined_names: set[str] = set()
     for index, code in enumerate(codes):
         touched_names: set[str] = set()
         for statement in (code.statements or ()) if code else ():
-            if statement.key in signed_keys:
+            if statement.key in provided_keys:
                 defined_names |= statement.binds & names
             else:
                 touched_names |= _touched_names(statement, imports) & defined_names
         if touched_names:
-            trains = index < last_training and bool(touched_names & names_of_training)
-            shadow_cells.append(Shadow(index, tuple(sorted(touched_names)), trains))
-    return shadow_cells
+            may_affect_training = index < last_training and bool(touched_names & names_of_training)
+            found.append(Redefinition(index, tuple(sorted(touched_names)), may_affect_training))
+    return found
 
 
 def _touched_names(statement: Statement, given_imports: set[tuple[str, str]]) -> frozenset[str]:

@@ -1,6 +1,6 @@
-"""Trusted notebooks on disk and in memory: loading, writing, new cells, their sources, titles and checksums.
+"""Loads and writes trusted notebooks; makes new cells; returns the sources, titles and checksums of cells.
 
-For our own notebooks only (reference, template); a student's file is read by `read_submission`.
+`load_notebook` is for our own notebooks (reference, template); `read_submission` reads a student's file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from grader.records import Notebook
 from grader.store.bounded import Unreadable, file_bytes, json_value
 
 _HEADING = re.compile(r"^#{1,6}[ \t]+(\S.*)$", re.MULTILINE)
-_NEAR_CELLS = 30  # how far up a heading is looked for
+_NEAR_CELLS = 30  # above a cell, in which its heading is searched
 _MAX_BYTES = 200_000_000  # of the course's notebooks, including outputs
 _MAX_VALUES = 5_000_000
 _LISTED_CHARS = 500_000  # of sources that are written line by line
@@ -27,7 +27,8 @@ _LISTED_CHARS = 500_000  # of sources that are written line by line
 def load_notebook(path: Path) -> Notebook:
     """Reads the trusted notebook in `path`.
 
-    Raises: GraderError if the file is missing or is not an nbformat 4 notebook.
+    Raises:
+        GraderError: the file is missing or is not an nbformat 4 notebook.
     """
     try:  # a template may be a symbolic link
         notebook = json_value(file_bytes(path.resolve(), _MAX_BYTES), most_values=_MAX_VALUES, lenient=True)
@@ -61,19 +62,12 @@ def source_of(cell: Mapping[str, Any]) -> str:
 
 
 def is_code(cell: Mapping[str, Any]) -> bool:
-    """Whether the cell is run."""
+    """Whether it is a code cell."""
     return cell.get("cell_type") == "code"
 
 
-def is_task(cell: Mapping[str, Any]) -> bool:
-    """Whether the cell is marked as a task, to be filled in by students."""
-    metadata = cell.get("metadata")
-    mark = metadata.get("grader") if isinstance(metadata, dict) else None
-    return isinstance(mark, dict) and mark.get("role") == "task"
-
-
 def normalise(source: str) -> str:
-    """The source without what editors change: line ends, trailing spaces and trailing blank lines."""
+    """The source with uniform line ends, without trailing spaces and blank lines at the end: editors change these."""
     lines = source.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return "\n".join(line.rstrip() for line in lines).rstrip("\n")
 

@@ -1,10 +1,10 @@
-"""Puts content from elsewhere into the reference notebook: the texts of our own Python files, and pictures.
+"""Puts the text of Python files, and the outputs of a graded run, into the reference notebook.
 
-A provided cell may hold the text of files, so that this code is linted, typed and tested as files. Such a cell names
-its files, relative to the notebook, in `metadata.grader.files`. The pictures come from a graded run.
+A provided cell may contain the text of files, so that this code can be linted, type-checked and tested. Such a cell
+names its files, relative to the notebook, in `metadata.grader.files`.
 
-`python -m grader.notebook.included NOTEBOOK [--check]` writes the cells again, or with `--check` says if one is out of
-date. With `--outputs EXECUTED` the notebook gets the outputs of that run, too.
+`python -m grader.notebook.included NOTEBOOK [--check]` writes the cells again, or with `--check` reports whether one is
+out of date. With `--outputs EXECUTED`, the notebook also gets the outputs of that run, with its pictures.
 """
 
 from __future__ import annotations
@@ -18,19 +18,21 @@ from typing import Any
 
 from grader.errors import GraderError
 from grader.notebook.format import dump_notebook, is_code, load_notebook, source_of
+from grader.notebook.roles import grader_metadata
 from grader.records import Notebook
 
 
 def with_files(notebook: Notebook, folder: Path) -> Notebook:
-    """The notebook whose cells hold the texts of the files that they name, below the comments that they begin with.
+    """The notebook in which each cell that names files contains their text, below the comments at its top.
 
-    Raises: GraderError for a file that is missing or is not Python.
+    Raises:
+        GraderError: a file is missing or is not Python.
     """
     return {**notebook, "cells": [_with_files(cell, folder) for cell in notebook["cells"]]}
 
 
 def one_text(sources: Sequence[str]) -> str:
-    """The sources as one: each import once and at the top, without docstrings of modules and imports of the grader."""
+    """Joins the sources: each import once, at the top; without module docstrings and imports of the grader."""
     imports: dict[str, None] = {}
     bodies = []
     for source in sources:
@@ -49,7 +51,7 @@ def one_text(sources: Sequence[str]) -> str:
 
 
 def _with_files(cell: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
-    names = cell.get("metadata", {}).get("grader", {}).get("files", []) if is_code(cell) else []
+    names = grader_metadata(cell).get("files", []) if is_code(cell) else []
     if not names:
         return cell
     try:
@@ -65,7 +67,7 @@ def with_outputs(notebook: Notebook, executed: Notebook) -> Notebook:
     """The notebook, with the outputs of a run of the same cells.
 
     Raises:
-        GraderError: where the two have different cells.
+        GraderError: the two have different cells.
     """
     cells = []
     if len(notebook["cells"]) != len(executed["cells"]):

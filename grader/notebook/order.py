@@ -1,7 +1,7 @@
-"""Finds an order in which a notebook runs: provided code before its users, training after the code that it needs.
+"""Finds an order in which a notebook runs: provided code before code that uses it, training after code that it needs.
 
-Cells that a student ran out of order fail from top to bottom. Only cells that are sure to fail in their place are
-moved; all others keep the student's order.
+A notebook that a student ran out of order fails if it is run from top to bottom. Only cells that are sure to fail in
+their place are moved; all others keep the student's order.
 """
 
 from __future__ import annotations
@@ -11,26 +11,25 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from grader.notebook.match import TemplateCell
+from grader.notebook.roles import LATE, SOLVED_OR_TRAINED, Role
 from grader.notebook.statements import Code, Statement
-
-_LATE = ("show", "check", "train")  # they need what stands before them; the others are needed by what follows
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedCell:
-    """A cell of the notebook to run: its code, and the template cell that it is, if any."""
+    """A cell of the notebook to run: its code, and its template cell, if it has one."""
 
-    index: int  # where it stands now
+    index: int  # before cells are moved
     code: Code | None  # None: not a code cell
-    template: int | None  # position in the template
+    template: int | None  # its position in the template
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A cell that stands elsewhere than the student put it."""
+    """A cell that was moved."""
 
-    index: int  # where it stood
-    up: bool  # above a cell that needs it; else below the cells that it needs
+    index: int  # before cells were moved
+    up: bool  # whether it was moved above a cell that needs it; else below the cells that it needs
 
 
 def working_order(cells: Sequence[PlacedCell], template: Sequence[TemplateCell]) -> tuple[list[int], list[Move]]:
@@ -42,7 +41,7 @@ def working_order(cells: Sequence[PlacedCell], template: Sequence[TemplateCell])
     moves = []
     for t in single:
         position = next(i for i, cell in enumerate(order) if cell.template == t)
-        is_early = template[t].role not in _LATE
+        is_early = template[t].role not in LATE
         target = (_first_that_needs if is_early else _last_that_is_needed)(order, position, t, template, needs)
         if target is not None:
             moves.append(Move(order[position].index, up=target < position))
@@ -53,19 +52,22 @@ def working_order(cells: Sequence[PlacedCell], template: Sequence[TemplateCell])
 def _first_that_needs(
     order: Sequence[PlacedCell], position: int, t: int, template: Sequence[TemplateCell], needs: _Needs
 ) -> int | None:
-    """Returns the position of a cell that follows `t` in the template and needs it, but has none of its names above."""
+    """Returns the position of the first cell above `t` that needs a name of `t` which nothing above that cell binds.
+
+    Only cells that follow `t` in the template count. None if there is no such cell, or if `t` could not run there.
+    """
     moved_code = order[position].code
     if moved_code is None:
         return None
-    # A definition may follow another one that uses it: only running the two has an order.
-    is_task = template[t].role == "task"
+    # Definitions may be in either order; only code that runs them needs one.
+    is_task = template[t].role is Role.TASK
     has_later = any(_follows(cell, t) for cell in order[:position])
     leading_names = {name: needs.leading_to(name) for name in template[t].own_names} if has_later else {}
     bound_names: set[str] = set()
     for i, cell in enumerate(order[:position]):
         if cell.code is None:
             continue
-        if _follows(cell, t) and not (is_task and template[cell.template or 0].role not in _LATE):
+        if _follows(cell, t) and not (is_task and template[cell.template or 0].role not in LATE):
             reads = needs.reads(cell.code)
             if any(name not in bound_names and not reads.isdisjoint(names) for name, names in leading_names.items()):
                 own_needs = needs.of(moved_code) if is_task else needs.bound & needs.reads(moved_code)
@@ -90,43 +92,45 @@ def _last_that_is_needed(
         for i in range(position + 1, len(order))
         if (other_position := order[i].template) is not None
         and other_position < t
-        and template[other_position].role in ("task", "train")
+        and template[other_position].role in SOLVED_OR_TRAINED
         and template[other_position].own_names & missing_names
     ]
     return candidates[-1] if candidates else None
 
 
 class _Needs:
-    """What a cell's code needs by name, directly and through what the notebook defines."""
+    """The names that the code of a cell needs, directly and through other definitions of the notebook."""
 
     def __init__(self, codes: Sequence[Code]) -> None:
         statements = [statement for code in codes for statement in code.statements or ()]
         self._binders = binders(statements)
-        self._readers = _by_name(statements, lambda s: s.reads if s.binds else ())
+        self._readers = _by_name(statements, lambda statement: statement.reads if statement.binds else ())
         self._reads: dict[int, frozenset[str]] = {}
         self.bound = frozenset(self._binders)
 
     def of(self, code: Code) -> frozenset[str]:
-        """Every name, as far as the notebook binds it somewhere."""
+        """The names that the code needs, directly or not, and that the notebook binds somewhere."""
         return names_behind(self.reads(code), self._binders)
 
     def reads(self, code: Code) -> frozenset[str]:
-        """The names that the code itself uses."""
+        """The names that the code needs directly."""
         if id(code) not in self._reads:
-            self._reads[id(code)] = frozenset[str]().union(*(s.reads for s in code.statements or ()))
+            self._reads[id(code)] = frozenset[str]().union(*(statement.reads for statement in code.statements or ()))
         return self._reads[id(code)]
 
     def leading_to(self, name: str) -> frozenset[str]:
-        """The name and all names that need it; empty where nothing binds it.
+        """The name and all names that need it; empty if nothing binds it.
 
-        Found from its end: what thousands of cells need, one by one, would fill the memory.
+        Searched backwards from the name, because storing the needs of thousands of cells would fill the memory.
         """
-        return _reachable([name], self._readers, lambda s: s.binds) if name in self.bound else frozenset()
+        return (
+            _reachable([name], self._readers, lambda statement: statement.binds) if name in self.bound else frozenset()
+        )
 
 
 def binders(statements: Iterable[Statement]) -> dict[str, list[Statement]]:
-    """Name -> the statements that bind it."""
-    return _by_name(statements, lambda s: s.binds)
+    """The statements that bind each name."""
+    return _by_name(statements, lambda statement: statement.binds)
 
 
 def _by_name(
@@ -140,8 +144,10 @@ def _by_name(
 
 
 def names_behind(names: Iterable[str], binders_by_name: Mapping[str, Sequence[Statement]]) -> frozenset[str]:
-    """The names, and the names that the statements that bind them read."""
-    all_names = _reachable([name for name in names if name in binders_by_name], binders_by_name, lambda s: s.reads)
+    """The names, and all names that their definitions need, directly or not; only names that are bound."""
+    all_names = _reachable(
+        [name for name in names if name in binders_by_name], binders_by_name, lambda statement: statement.reads
+    )
     return frozenset(name for name in all_names if name in binders_by_name)
 
 
@@ -150,7 +156,7 @@ def _reachable(
     statements_by_name: Mapping[str, Sequence[Statement]],
     next_names: Callable[[Statement], Iterable[str]],
 ) -> frozenset[str]:
-    """The names, and those to which the statements known for them lead, and so on."""
+    """The names, and all names that can be reached from them through `next_names` of their statements."""
     all_names: set[str] = set()
     seen_statements: set[int] = set()
     todo = list(names)

@@ -1,6 +1,6 @@
-"""Separates provided code from a student's own in one cell: restores provided statements, and moves student code out.
+"""Separates provided code from a student's own code in one cell.
 
-Moved out are additions to provided code, and training beside definitions.
+Missing provided statements are restored. Additions to provided code, and training beside definitions, are separated.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from grader.notebook.match import TemplateCell, likeness
+from grader.notebook.roles import Role
 from grader.notebook.statements import Code, Statement
 
-_ALIKE = 0.5  # likeness at which a statement that binds nothing is taken for a changed given one
+_ALIKE = 0.5  # likeness from which a statement that binds nothing counts as a changed provided one
 
 
 def mend(
@@ -21,19 +22,19 @@ def mend(
 ) -> str | None:
     """Returns the source with each provided statement of `parts` that the notebook lacks put back where it was.
 
-    `key_counts` counts the statements of the whole notebook by their keys, `given_keys` are those of the template's
-    given code. What the student wrote instead of a given statement is removed; everything else stays. None where the
-    source cannot be cut between its statements, or has no place for what is missing.
+    `key_counts` counts the statements of the whole notebook by their keys, `given_keys` are the keys of the template's
+    provided code. The student's replacements of provided statements are removed; everything else stays. Returns None if
+    the source cannot be cut between its statements, or if a missing statement has no place in it.
     """
     statements = code.statements
     if statements is None or _share_a_line(statements):
         return None
-    mending = _Mending(code, [statement for statement in statements if statement.key not in given_keys])
-    return mending.source() if all(mending.put_back(part, key_counts) for part in parts) else None
+    repair = _CellRepair(code, [statement for statement in statements if statement.key not in given_keys])
+    return repair.source() if all(repair.put_back(part, key_counts) for part in parts) else None
 
 
 def missing_statements(part: Code, key_counts: Mapping[str, int]) -> Counter[str]:
-    """How many of each of the part's statements are missing among those present; takes no longer than the part is."""
+    """Counts the part's statements that `key_counts` lacks, by key; linear in the length of the part."""
     counts = Counter(part.keys or ())
     return Counter(
         {key: count - key_counts.get(key, 0) for key, count in counts.items() if count > key_counts.get(key, 0)}
@@ -41,18 +42,18 @@ def missing_statements(part: Code, key_counts: Mapping[str, int]) -> Counter[str
 
 
 @dataclass
-class _Mending:
+class _CellRepair:
     code: Code
-    own_statements: list[Statement]  # the student's that still stand
+    own_statements: list[Statement]  # the student's, without replaced ones
     dropped_lines: set[int] = field(default_factory=set)
-    added_lines: dict[int, list[str]] = field(default_factory=dict)  # what is put before a line
+    added_lines: dict[int, list[str]] = field(default_factory=dict)  # line number -> lines to insert before it
 
     def put_back(self, part: TemplateCell, key_counts: Mapping[str, int]) -> bool:
-        """Whether every missing statement of the part has found a place."""
+        """Restores the missing statements of the part; returns whether each of them had a place."""
         places = {statement.key: statement for statement in self.code.statements or ()}
         missing_counts = missing_statements(part.code, key_counts)
-        waiting_lines: list[str] = []  # what comes before the part's first statement that has a place here
-        line: int | None = None  # the line before which the next missing statement goes
+        waiting_lines: list[str] = []  # restored lines before the part's first statement that has a place
+        line: int | None = None  # the next missing statement is inserted before this line
         for given_statement in part.code.statements or ():
             if missing_counts[given_statement.key] <= 0:
                 if (place := places.get(given_statement.key)) is not None:
@@ -60,20 +61,20 @@ class _Mending:
                     waiting_lines, line = [], place.stop
                 continue
             missing_counts[given_statement.key] -= 1
-            text = part.code.source.split("\n")[given_statement.start : given_statement.stop]
-            replaced_statements = self._replaced_by(given_statement, "\n".join(text), part)
+            text = part.code.text_of(given_statement)
+            replaced_statements = self._replaced_by(given_statement, text, part)
             if replaced_statements:
                 self._drop(replaced_statements)
-                self._add(replaced_statements[0].start, [*waiting_lines, *text])
+                self._add(replaced_statements[0].start, [*waiting_lines, *text.split("\n")])
                 waiting_lines, line = [], replaced_statements[0].stop
             elif line is None:
-                waiting_lines += text
+                waiting_lines += text.split("\n")
             else:
-                self._add(line, text)
+                self._add(line, text.split("\n"))
         return not waiting_lines
 
     def source(self) -> str:
-        """The cell as it is now."""
+        """The repaired source of the cell."""
         lines = self.code.source.split("\n")
         new_lines = []
         for number in range(len(lines) + 1):
@@ -81,9 +82,9 @@ class _Mending:
             new_lines += [lines[number]] if number < len(lines) and number not in self.dropped_lines else []
         return "\n".join(new_lines)
 
-    def _add(self, line: int, text: list[str]) -> None:
-        if text:
-            self.added_lines.setdefault(line, []).extend(text)
+    def _add(self, line: int, new_lines: list[str]) -> None:
+        if new_lines:
+            self.added_lines.setdefault(line, []).extend(new_lines)
 
     def _drop(self, statements: Sequence[Statement]) -> None:
         for statement in statements:
@@ -91,29 +92,38 @@ class _Mending:
             self.own_statements.remove(statement)
 
     def _replaced_by(self, given_statement: Statement, text: str, part: TemplateCell) -> list[Statement]:
-        """The student's statements that stand where the given one did: they bind its names, or look like it."""
+        """The student's statements in place of the provided one: they bind its names, or resemble it."""
         if given_statement.binds:
-            return [s for s in self.own_statements if s.binds & given_statement.binds and s.binds <= part.code.binds]
-        lines = self.code.source.split("\n")
+            return [
+                statement
+                for statement in self.own_statements
+                if statement.binds & given_statement.binds and statement.binds <= part.code.binds
+            ]
         candidates = [
-            (likeness(text, "\n".join(lines[s.start : s.stop])), s) for s in self.own_statements if not s.binds
+            (likeness(text, self.code.text_of(statement)), statement)
+            for statement in self.own_statements
+            if not statement.binds
         ]
         score, nearest = max(candidates, key=lambda entry: entry[0], default=(0.0, None))
         return [nearest] if nearest is not None and score >= _ALIKE else []
 
 
 def additions(code: Code, part: TemplateCell) -> list[Statement]:
-    """The student's statements in a given cell that bind names which the given code does not."""
+    """The student's statements in a provided cell that bind names which the provided code does not bind."""
     given_keys = set(part.code.keys or ())
-    return [s for s in code.statements or () if s.key not in given_keys and s.binds - part.code.binds]
+    return [
+        statement
+        for statement in code.statements or ()
+        if statement.key not in given_keys and statement.binds - part.code.binds
+    ]
 
 
 def cut_training(code: Code, parts: Sequence[TemplateCell]) -> list[tuple[str, TemplateCell | None]]:
     """Cuts the source where training begins and ends; returns the pieces, each with its train cell (None: other code).
 
-    Definitions can then be probed before anything is trained. One piece when there is nothing to cut.
+    Definitions can then be probed before anything is trained. There is one piece if there is nothing to cut.
     """
-    trainers = [part for part in parts if part.role == "train"]
+    trainers = [part for part in parts if part.role is Role.TRAIN]
     statements = code.statements or ()
     runs = list(_runs(statements, trainers))
     lines = code.source.split("\n")
@@ -137,7 +147,11 @@ def _runs(
     """(trainer or None, first line) wherever a run of training or of other statements begins."""
     last_trainer: tuple[TemplateCell | None] | None = None
     for statement in statements:
-        owners = (t for t in trainers if statement.calls & t.trains or statement.key in (t.code.keys or ()))
+        owners = (
+            trainer
+            for trainer in trainers
+            if statement.calls & trainer.trains or statement.key in (trainer.code.keys or ())
+        )
         trainer = next(owners, None)
         if last_trainer is None or last_trainer[0] is not trainer:
             yield trainer, statement.start

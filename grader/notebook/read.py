@@ -1,10 +1,7 @@
 """Reads a submitted file as a Submission, or refuses it in one line that gives the reason.
 
-Everything about the file may be hostile: its kind, its size, its depth, the content of its cells. It is read up to
-the limit, never executed, and rebuilt as fresh nbformat 4.5; the only exception is SubmissionError.
-
-Cells are rebuilt from their well-formed parts: only text, numbers and the few keys that a notebook needs are kept, and
-nothing of the submitted structure. Content never raises; problems are reported as remarks.
+Everything about the file may be hostile: its kind, size, nesting, and the content of its cells. It is read within
+limits, never executed, and rebuilt as a new nbformat 4.5 notebook. Only SubmissionError is raised.
 """
 
 from __future__ import annotations
@@ -13,25 +10,26 @@ import codecs
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from grader.errors import SubmissionError, one_line
-from grader.notebook.format import is_code, with_unique_ids
+from grader.notebook.clean_cells import clean_cells, clean_text
+from grader.notebook.format import is_code, source_of
 from grader.notebook.statements import MAX_NODES, MAX_STATEMENTS, read_code
 from grader.records import Remark, Submission
-from grader.store.bounded import Unreadable, file_bytes, json_value
+from grader.store.bounded import Reason, Unreadable, file_bytes, json_value
 
 _MAX_NAME = 80
-_DIGEST = 12  # hexadecimal digits: too many for a second name with the same ones to be found
+_DIGEST = 12  # hexadecimal digits: enough that no second name with the same digits can be found
 _DIGESTED = re.compile(rf"-[0-9a-f]{{{_DIGEST}}}$")
 _MAX_PATH, _MAX_REASON = 100, 190  # characters of each in an error
 _MAX_PICTURES = 20_000
 _MAX_VALUES = 2_000_000  # numbers, texts, lists and objects: a few hundred megabytes of memory at worst
 _MAX_CODE = 1_000_000  # characters in all code cells; normal notebooks have some ten thousand
-# Pictures are most of a large notebook, and submitted pictures are never used: they are removed before JSON is parsed.
-# In a cell's source these quotes would be escaped.
+# Large notebooks consist mostly of pictures. Submitted ones are never used, so they are removed before JSON is parsed.
+# In a cell's source, the same text has escaped quotes and does not match.
 _BASE64 = rb'"[A-Za-z0-9+/=]*+(?:\\n[A-Za-z0-9+/=]*+)*+"'
 _LISTED = rb"\[(?:\s*+%b\s*+,?+)*+\s*+\]" % _BASE64
 _PICTURE = re.compile(rb'("image/(?:png|jpeg|gif|webp)"\s*+:\s*+)(?:%b|%b)' % (_BASE64, _LISTED))
@@ -46,20 +44,21 @@ _LOOKS_LIKE = (
     (b"\xfe\xff", "UTF-16 text: save the notebook as UTF-8"),
 )
 _ADVICE = {
-    " MB": "; clear large outputs and save again",
-    "too many": "; clear large outputs and save again",
-    "0 bytes": "; submit the notebook again",
-    "UTF-8": "; save the notebook again in Jupyter or Colab",
-    "too deep": "; save the notebook again in Jupyter or Colab",
-    "JSON": ", so it is not a notebook (a script? an incomplete download?); submit the .ipynb file",
+    Reason.TOO_LARGE: "; clear large outputs and save again",
+    Reason.TOO_MANY_VALUES: "; clear large outputs and save again",
+    Reason.EMPTY: "; submit the notebook again",
+    Reason.NOT_UTF8: "; save the notebook again in Jupyter or Colab",
+    Reason.TOO_DEEP: "; save the notebook again in Jupyter or Colab",
+    Reason.NOT_JSON: ", so it is not a notebook (a script? an incomplete download?); submit the .ipynb file",
 }
 
 
 def read_submission(path: Path, *, max_mb: float, max_cells: int) -> Submission:
     """Returns the submitted notebook, repaired where that is harmless, with remarks on the problems.
 
-    Raises: SubmissionError (one line) if the file cannot be read or is not a Python notebook of nbformat 4 with at
-    least one code cell, at most `max_mb` megabytes, at most `max_cells` cells and a limited amount of code.
+    Raises:
+        SubmissionError: in one line; the file cannot be read, or is not a Python notebook of nbformat 4 with at least
+            one code cell, at most `max_mb` megabytes, at most `max_cells` cells and a limited amount of code.
     """
     path_text = _path_text(path)
     try:
@@ -68,9 +67,9 @@ def read_submission(path: Path, *, max_mb: float, max_cells: int) -> Submission:
         _check_format(document)
         cells, remarks = _read_cells(document.get("cells"), max_cells)
         _check_language(document.get("metadata"), cells)
-    except Unreadable as reason:
-        advice = next((advice for word, advice in _ADVICE.items() if word in str(reason)), "")
-        raise SubmissionError(f"{path_text}: {one_line(str(reason), _MAX_REASON - len(advice))}{advice}") from None
+    except Unreadable as error:
+        advice = _ADVICE.get(error.reason, "")
+        raise SubmissionError(f"{path_text}: {one_line(str(error), _MAX_REASON - len(advice))}{advice}") from None
     except SubmissionError as error:
         raise SubmissionError(f"{path_text}: {one_line(str(error), _MAX_REASON)}") from None
     notebook = {
@@ -101,7 +100,7 @@ def safe_name(path: Path) -> str:
 
 
 def _path_text(path: Path) -> str:
-    """The path for an error message; the end of a long path, which says more than its beginning."""
+    """The path for an error message; only the end of a long path, which is more useful than its beginning."""
     text = one_line(os.fspath(path).encode("utf-8", "replace").decode(), 10_000)
     return text if len(text) <= _MAX_PATH else "..." + text[3 - _MAX_PATH :]
 
@@ -125,7 +124,7 @@ def _parse(content: bytes) -> dict[str, Any]:
 def _check_format(raw: dict[str, Any]) -> None:
     major = raw.get("nbformat", 3 if "worksheets" in raw else 4)
     if isinstance(major, bool) or not isinstance(major, int | float):
-        major = 4  # damaged; the cells decide
+        major = 4  # damaged; the cells may still be readable
     version = one_line(str(major), 20)
     if major < 4:
         _refuse(f"has notebook format {version}, expected 4; open it in a current Jupyter or Colab and save it")
@@ -202,135 +201,23 @@ def _refuse_code(most: int, what: str, got: str, advice: str) -> NoReturn:
     _refuse(f"too much code to read: expected at most {most:,} {what}, got {got}; remove {advice}")
 
 
-def _missing_outputs(cells: list[dict[str, Any]]) -> list[Remark]:
-    code = [cell for cell in cells if is_code(cell) and cell["source"].strip()]
-    unrun = [cell for cell in code if not cell["outputs"] and cell["execution_count"] is None]
-    if 2 * len(unrun) <= len(code):  # a few cells are often not run; if most are not, the outputs were cleared
+def _missing_outputs(cells: Sequence[Mapping[str, Any]]) -> list[Remark]:
+    if (counts := cleared_cells(cells)) is None:
         return []
-    message = f"{len(unrun)} of {len(code)} code cells were submitted without outputs or an execution count."
+    unrun, all_cells = counts
+    message = f"{unrun} of {all_cells} code cells were submitted without outputs or an execution count."
     return [Remark("outputs_missing", message)]
+
+
+def cleared_cells(cells: Sequence[Mapping[str, Any]]) -> tuple[int, int] | None:
+    """The number of code cells without outputs and execution count, and of all code cells; None if most have them.
+
+    A few cells are often not run; if most seem not to have been run, the outputs were cleared.
+    """
+    code = [cell for cell in cells if is_code(cell) and source_of(cell).strip()]
+    unrun = [cell for cell in code if not cell.get("outputs") and cell.get("execution_count") is None]
+    return (len(unrun), len(code)) if 2 * len(unrun) > len(code) else None
 
 
 def _refuse(reason: str) -> NoReturn:
     raise SubmissionError(clean_text(reason) or reason)
-
-
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
-_CELL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_MIME = re.compile(r"[\w.+-]{1,80}/[\w.+-]{1,80}", re.ASCII)
-_MAX_DEPTH = 40  # of JSON in an output: deeper JSON is not a picture, and writing it could overflow the stack
-_MAX_TRACEBACK = 1000
-
-
-def clean_cells(cells: Sequence[Any]) -> tuple[list[dict[str, Any]], list[Remark]]:
-    """The cells as fresh nbformat 4.5 dictionaries with unique ids, with remarks on the unreadable ones."""
-    new_cells: list[dict[str, Any]] = []
-    remarks: list[Remark] = []
-    for index, cell in enumerate(cells):
-        new_cell, problem = _clean_cell(cell if isinstance(cell, dict) else {})
-        if not isinstance(cell, dict):
-            problem = f"it is a {type(cell).__name__}, not a cell"
-        if problem:
-            new_cell["source"] = f"# This cell could not be read: {problem}."
-            message = f"Cell {index + 1} could not be read and was replaced by a comment: {problem}."
-            remarks.append(Remark("cell_unreadable", message, cell=index))
-        new_cells.append(new_cell)
-    return with_unique_ids(new_cells), remarks
-
-
-def clean_text(value: Any) -> str | None:
-    """The string, or list of strings, as one string that can be written as UTF-8; None for anything else."""
-    if isinstance(value, list) and all(isinstance(line, str) for line in value):
-        value = "".join(value)
-    return _SURROGATE.sub("\ufffd", value) if isinstance(value, str) else None
-
-
-def _clean_cell(cell: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    kind = cell.get("cell_type")
-    if not isinstance(kind, str) or kind not in ("code", "markdown", "raw"):
-        kind = "code" if isinstance(cell.get("outputs"), list) else "raw"
-    new_cell: dict[str, Any] = {"cell_type": kind, "metadata": _clean_metadata(cell.get("metadata"))}
-    new_cell["id"] = identity if _is_id(identity := cell.get("id")) else None
-    source = clean_text(cell.get("source", ""))
-    new_cell["source"] = (source or "").replace("\r\n", "\n").replace("\r", "\n")
-    if kind == "code":
-        outputs = cell.get("outputs")
-        new_cell["outputs"] = list(clean_outputs(outputs if isinstance(outputs, list) else []))
-        new_cell["execution_count"] = _count(cell.get("execution_count"))
-    problem = "" if source is not None else f"its source is a {type(cell['source']).__name__}, not text"
-    return new_cell, one_line(problem, 100)
-
-
-def _clean_metadata(metadata: Any) -> dict[str, Any]:
-    # Only our own marks, and whether an editor folds the cell: tags (skip-execution, raises-exception) would control
-    # the runner.
-    fields = metadata if isinstance(metadata, dict) else {}
-    grader, jupyter = fields.get("grader"), fields.get("jupyter")
-    clean_fields: dict[str, Any] = {}
-    if _is_id(identity := grader.get("id") if isinstance(grader, dict) else None):
-        clean_fields["grader"] = {"id": identity}
-    if fields.get("cellView") == "form" or (isinstance(jupyter, dict) and jupyter.get("source_hidden") is True):
-        clean_fields["jupyter"] = {"source_hidden": True}
-    return clean_fields
-
-
-def _is_id(value: Any) -> bool:
-    return isinstance(value, str) and _CELL_ID.fullmatch(value) is not None
-
-
-def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9 else None
-
-
-def clean_outputs(outputs: list[Any]) -> Iterator[dict[str, Any]]:
-    """The well-formed outputs of a code cell, each as a fresh dictionary."""
-    for output in outputs:
-        kind = output.get("output_type") if isinstance(output, dict) else None
-        if kind == "stream":
-            name, text = output.get("name", "stdout"), clean_text(output.get("text"))
-            if name in ("stdout", "stderr") and text is not None:
-                yield {"output_type": "stream", "name": name, "text": text}
-        elif kind in ("display_data", "execute_result"):
-            data = _clean_data(output.get("data"))
-            if data:
-                clean_output = {"output_type": kind, "data": data, "metadata": {}}
-                if kind == "execute_result":
-                    clean_output["execution_count"] = _count(output.get("execution_count"))
-                yield clean_output
-        elif kind == "error":
-            traceback = output.get("traceback")
-            lines = [clean_text(line) for line in traceback[:_MAX_TRACEBACK]] if isinstance(traceback, list) else []
-            yield {
-                "output_type": "error",
-                "ename": clean_text(output.get("ename")) or "Error",
-                "evalue": clean_text(output.get("evalue")) or "",
-                "traceback": [line for line in lines if line is not None],
-            }
-
-
-def _clean_data(data: Any) -> dict[str, Any]:
-    clean_data: dict[str, Any] = {}
-    for mime, value in data.items() if isinstance(data, dict) else ():
-        if not _MIME.fullmatch(mime):
-            continue
-        text = clean_text(value)
-        if text is not None:
-            clean_data[mime] = text
-        elif mime == "application/json" or mime.endswith("+json"):
-            try:
-                clean_data[mime] = _clean_json(value, _MAX_DEPTH)
-            except ValueError:
-                continue  # too deep
-    return clean_data
-
-
-def _clean_json(value: Any, depth: int) -> Any:
-    if depth == 0:
-        raise ValueError("nested too deep")
-    if isinstance(value, str):
-        return clean_text(value)
-    if isinstance(value, list):
-        return [_clean_json(item, depth - 1) for item in value]
-    if isinstance(value, dict):
-        return {clean_text(key): _clean_json(item, depth - 1) for key, item in value.items()}
-    return value

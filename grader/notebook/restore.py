@@ -1,7 +1,8 @@
 """Restores the template's provided code in a submission, and reports the student's changes to it.
 
-The student's own code is not lost: definitions added to a given cell move into a cell after it, extra cells
-and the student's order stay, constants keep the student's values. Runs nothing; hostile sources are fine.
+The student's own code is kept: definitions added to a provided cell move into a cell below it, extra cells stay, and
+constants keep the student's values. The student's order changes only where cells would fail. Nothing is run, so that
+sources may be hostile.
 
 A submission comes from the template that is handed out now, or from one that was handed out earlier.
 """
@@ -16,13 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from grader.errors import one_line
-from grader.notebook.changes import changed_constants, changed_lines, shadows
+from grader.notebook.changes import changed_constants, changed_lines, redefinitions
 from grader.notebook.format import (
     cell_title,
     checksum,
     code_cell,
     is_code,
-    is_task,
     load_notebook,
     source_of,
     with_unique_ids,
@@ -34,17 +34,16 @@ from grader.notebook.match import (
     match_cells,
     read_codes,
     read_template,
-    with_code_as_code,
+    with_text_cells_as_code,
 )
 from grader.notebook.order import PlacedCell, working_order
 from grader.notebook.patch import additions, cut_training, mend, missing_statements
+from grader.notebook.roles import PROVIDED_EXCEPT_CHECKS, REINSERTED, RESTORED, Role, is_task
 from grader.notebook.statements import Code, read_code
 from grader.records import Notebook, Remark, Rubric
 
 LIKE_GIVEN = 0.6  # similarity from which a cell counts as a changed provided cell
-SIGNED = ("given", "constants", "train", "show")
-_RESTORED_ROLES = ("given", "train", "show")
-_MAX_SHADOWS = 10  # cells that are reported
+_MAX_REDEFINITIONS = 10  # cells that are reported
 _FOREIGN = (
     "Most of the template's provided cells are missing: the notebook does not come from this template, "
     "and nothing was restored."
@@ -53,18 +52,19 @@ _MOVED = {
     True: "is below cells that need it, unlike in the template; it was run before them",
     False: "is above cells that it needs, unlike in the template; it was run after them",
 }
-_ROLE_WORDS = {"given": "provided", "train": "training"}  # of roles, in a sentence
-_ROLE_ORDER = ("train", "task", "constants", "given", "show", "check")  # strongest first, for a cell that is several
+_ROLE_WORDS = {Role.GIVEN: "provided", Role.TRAIN: "training"}  # of roles, in a sentence
+# Strongest first, for a cell that holds several template cells.
+_ROLE_ORDER = (Role.TRAIN, Role.TASK, Role.CONSTANTS, Role.GIVEN, Role.SHOW, Role.CHECK)
 
 
 @dataclass(frozen=True, slots=True)
 class CellRole:
     """The role of a cell in the restored notebook."""
 
-    role: str  # given | constants | task | train | show | check | extra | text
-    id: str | None = None  # the template cell it is
-    part: str | None = None  # of a train cell: which model it trains
-    submitted: int | None = None  # index of the submitted cell it comes from; None when reinserted
+    role: Role
+    id: str | None = None  # of its template cell
+    part: str | None = None  # of a train cell: the model that it trains
+    submitted: int | None = None  # index of the submitted cell that it comes from; None if it was reinserted
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +74,15 @@ class RestoredNotebook:
     notebook: Notebook
     roles: tuple[CellRole, ...]
     remarks: tuple[Remark, ...]
-    template: str = ""  # file name of the one that it comes from
+    is_from_template: bool  # if not, nothing was restored
+    template: str = ""  # file name of its template
 
 
 def restore_given(submission: Notebook, template: Notebook) -> RestoredNotebook:
-    """The submission with changed provided, train and show cells as in the template and deleted ones reinserted.
+    """The submission with changed provided cells as in the template, and deleted ones that later cells need reinserted.
 
-    Raises: GraderError if `template` is not one of our templates.
+    Raises:
+        GraderError: `template` is not one of our templates.
     """
     return _Restoration(submission["cells"], read_template(template), template["cells"]).result(submission)
 
@@ -96,10 +98,10 @@ class _Restoration:
     remarks: list[Remark] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.cells, text_cells = with_code_as_code(self.template, self.cells)
+        self.cells, text_cells = with_text_cells_as_code(self.template, self.cells)
         self.codes: dict[int, Code] = read_codes(self.cells)
         self.match: Match = match_cells(self.template, self.cells, self.codes)
-        # Which template cells a submitted cell is: its own and those merged into it.
+        # The template cells that a submitted cell contains: its own and those merged into it.
         self.parts_of: dict[int, list[TemplateCell]] = {}
         holders_by_template = [(t, (s,)) for t, s in self.match.primary.items()] + list(self.match.covered.items())
         for t, holders in sorted(holders_by_template):
@@ -107,18 +109,20 @@ class _Restoration:
                 self.parts_of.setdefault(s, []).append(self.template[t])
         self.is_from_template = self._comes_from_template(holders_by_template)
         self.all_keys = _keys(self.codes.values())
-        self.given_keys = {key for cell in self.template if cell.role in SIGNED for key in cell.code.keys or ()}
+        self.given_keys = {
+            key for cell in self.template if cell.role in PROVIDED_EXCEPT_CHECKS for key in cell.code.keys or ()
+        }
         for s in set(self.match.primary.values()):
             self.parts_of[s] += self._trained_too(s)
         for s in text_cells:
             self._remark("text_run_as_code", s, "is a text cell that contains the code of a task; it was run as code")
 
     def _comes_from_template(self, holders_by_template: Iterable[tuple[int, tuple[int, ...]]]) -> bool:
-        """Whether a third of the provided cells are present, in whatever cells.
+        """Whether at least a third of the provided cells are present, in any submitted cells.
 
         Names do not count: a notebook written independently for the same interface must stay as it is.
         """
-        given_cells = [t for t, cell in enumerate(self.template) if cell.role in _RESTORED_ROLES]
+        given_cells = [t for t, cell in enumerate(self.template) if cell.role in RESTORED]
         holders = dict(holders_by_template)
 
         def is_there(t: int) -> bool:
@@ -127,9 +131,9 @@ class _Restoration:
         return 3 * sum(map(is_there, given_cells)) >= len(given_cells)
 
     def _trained_too(self, s: int) -> list[TemplateCell]:
-        """What a task cell trains in addition to its task, although another cell is the train cell."""
+        """The train cells whose training the cell does as well, if it is a task cell."""
         parts, calls = self.parts_of[s], self.codes[s].calls
-        if _role(parts, s).role != "task":
+        if _role(parts, s).role is not Role.TASK:
             return []
         return [cell for cell in self.template if cell.trains & calls and cell not in parts]
 
@@ -149,12 +153,14 @@ class _Restoration:
             new_cells = self._in_order(new_cells)
         cells = with_unique_ids([cell for cell, _ in new_cells])
         remarks = sorted(self.remarks, key=lambda remark: -1 if remark.cell is None else remark.cell)
-        return RestoredNotebook({**submission, "cells": cells}, tuple(role for _, role in new_cells), tuple(remarks))
+        return RestoredNotebook(
+            {**submission, "cells": cells}, tuple(role for _, role in new_cells), tuple(remarks), self.is_from_template
+        )
 
     def _cell(self, s: int) -> list[_CellWithRole]:
         cell = dict(self.cells[s])
         if not is_code(cell):
-            return [(cell, CellRole("text", submitted=s))]
+            return [(cell, CellRole(Role.TEXT, submitted=s))]
         parts = self.parts_of.get(s, [])
         role = _role(parts, s) if parts else self._role_of_extra(s)
         changed_parts = [part for part in parts if self.is_from_template and self._is_changed(part, s)]
@@ -175,7 +181,7 @@ class _Restoration:
             lines = self.codes[s].source.split("\n")
             numbers = sorted({n for statement in added_statements for n in range(statement.start, statement.stop)})
             source = "\n".join(lines[n] for n in numbers)
-            new_cells.append((code_cell(f"{cell.get('id', s)}-kept", source), CellRole("extra", submitted=s)))
+            new_cells.append((code_cell(f"{cell.get('id', s)}-kept", source), CellRole(Role.EXTRA, submitted=s)))
         return new_cells
 
     def _mend(self, cell: dict[str, Any], s: int, changed_parts: Sequence[TemplateCell]) -> dict[str, Any]:
@@ -197,7 +203,7 @@ class _Restoration:
         pieces = cut_training(self.codes[s], self.parts_of[s])
         if len(pieces) < 2:
             return [(cell, role)]
-        other_parts = [part for part in self.parts_of[s] if part.role != "train"]
+        other_parts = [part for part in self.parts_of[s] if part.role is not Role.TRAIN]
         new_cells = [
             (code_cell(f"{cell.get('id', s)}-{n}", source), _role([trainer] if trainer else other_parts, s))
             for n, (source, trainer) in enumerate(pieces)
@@ -206,7 +212,7 @@ class _Restoration:
         return new_cells
 
     def _is_changed(self, part: TemplateCell, s: int) -> bool:
-        if part.role not in _RESTORED_ROLES or part.code.means_same_as(self.codes[s]):
+        if part.role not in RESTORED or part.code.means_same_as(self.codes[s]):
             return False
         if self._is_mixed(s):
             return bool(missing_statements(part.code, self.all_keys))
@@ -221,7 +227,7 @@ class _Restoration:
         return len(parts) > 1 or (len(parts) == 1 and s not in self.match.primary.values())
 
     def _is_split(self, part: TemplateCell, given_counts: Counter[str], cell_counts: Counter[str]) -> bool:
-        """Whether the student split the cell: its rest is in cells that are not template cells themselves."""
+        """Whether the student split the cell: the rest is in cells that are the primary of no template cell."""
         primary_cells = set(self.match.primary.values())
         others = (code for s, code in self.codes.items() if s not in primary_cells)
         pieces = (code for code in others if not code.means_same_as(part.code))
@@ -231,15 +237,15 @@ class _Restoration:
         code = self.codes[s]
         for cell in self.template:
             if cell.trains & code.calls:
-                return CellRole("train", None, cell.part, s)
+                return CellRole(Role.TRAIN, None, cell.part, s)
         for cell in self.template:
             piece = bool(code.binds) and code.binds <= cell.own_names and not code.means_same_as(cell.code)
-            if piece and (cell.role == "task" or set(code.keys or ("",)) <= set(cell.code.keys or ())):
+            if piece and (cell.role is Role.TASK or set(code.keys or ("",)) <= set(cell.code.keys or ())):
                 return CellRole(cell.role, cell.id, cell.part, s)
-        return CellRole("extra", submitted=s)
+        return CellRole(Role.EXTRA, submitted=s)
 
     def _missing_cells(self) -> dict[int, list[TemplateCell]]:
-        """Template cells to reinsert, by the submitted cell they follow (-1: at the top)."""
+        """Template cells to reinsert, by the index of the submitted cell that they follow (-1: at the top)."""
         missing_cells: dict[int, list[TemplateCell]] = {}
         previous_cell = -1
         for t, cell in enumerate(self.template):
@@ -249,10 +255,10 @@ class _Restoration:
                 continue
             title = cell_title(self.template_cells, cell.index)
             sentence = f"The template's {_ROLE_WORDS.get(cell.role, cell.role)} cell '{title}' ({cell.id}) is missing"
-            if cell.role in ("given", "constants", "train"):
+            if cell.role in REINSERTED:
                 missing_cells.setdefault(previous_cell, []).append(cell)
                 self.remarks.append(Remark("given_cell_missing", f"{sentence}; it was restored."))
-            elif cell.role != "check":  # a student may delete a self-check
+            elif cell.role is not Role.CHECK:  # a student may delete a self-check
                 self.remarks.append(Remark(f"{cell.role}_cell_missing", f"{sentence}."))
         return missing_cells
 
@@ -264,7 +270,7 @@ class _Restoration:
                 self._remark("constant_changed", s, what)
 
     def _tell_duplicates(self) -> None:
-        given_cells = [cell for cell in self.template if cell.role in SIGNED and cell.code.keys]
+        given_cells = [cell for cell in self.template if cell.role in PROVIDED_EXCEPT_CHECKS and cell.code.keys]
         for s, code in self.codes.items():
             if s not in self.parts_of and any(code.means_same_as(cell.code) for cell in given_cells):
                 self._remark("given_cell_duplicated", s, "is a copy of a provided cell; it was run here as well")
@@ -284,13 +290,14 @@ class _Restoration:
                 self._remark("cells_reordered", s, _MOVED[move.up])
         if not moves:
             self._compare_order()
-        for shadow in shadows([codes[i] for i in order], self.template)[:_MAX_SHADOWS]:
-            s = new_cells[order[shadow.index]][1].submitted
+        for redefinition in redefinitions([codes[i] for i in order], self.template)[:_MAX_REDEFINITIONS]:
+            s = new_cells[order[redefinition.index]][1].submitted
             if s is not None:
-                names = one_line(", ".join(shadow.names), 80)
+                names = one_line(", ".join(redefinition.names), 80)
                 sentence = f"redefines or changes {names}, which the provided code defines; the change was kept"
-                warning = ", and training may depend on it" if shadow.trains else ""
-                self._remark("given_name_redefined", s, sentence + warning, needs_person=shadow.trains)
+                affects = redefinition.may_affect_training
+                warning = ", and training may depend on it" if affects else ""
+                self._remark("given_name_redefined", s, sentence + warning, needs_person=affects)
         return [new_cells[i] for i in order]
 
     def _compare_order(self) -> None:
@@ -309,7 +316,7 @@ class _Restoration:
 
 def _role(parts: Sequence[TemplateCell], s: int) -> CellRole:
     if not parts:
-        return CellRole("extra", submitted=s)
+        return CellRole(Role.EXTRA, submitted=s)
     part = min(parts, key=lambda part: _ROLE_ORDER.index(part.role))
     return CellRole(part.role, part.id, part.part, s)
 
@@ -332,7 +339,7 @@ def load_templates(rubric_path: Path, rubric: Rubric) -> Templates:
     """The templates that the rubric names.
 
     Raises:
-        GraderError: where one of them cannot be read.
+        GraderError: one of them cannot be read.
     """
     names = (rubric.template, *rubric.earlier_templates)
     return {name: load_notebook(rubric_path.parent / name) for name in names}
@@ -341,7 +348,7 @@ def load_templates(rubric_path: Path, rubric: Rubric) -> Templates:
 def restore_from_templates(submission: Notebook, templates: Templates) -> RestoredNotebook:
     """The submission with the provided code of its template restored.
 
-    Its template is the one with most unchangeable cells in the submission; the first in a tie.
+    Its template is the one of which it contains most code cells, other than tasks, unchanged; the first in a tie.
 
     Raises:
         GraderError: a template is not one of ours.
@@ -354,7 +361,7 @@ def restore_from_templates(submission: Notebook, templates: Templates) -> Restor
     now, *_ = names = list(templates)
     name = max(names, key=lambda name: len(given_checksums[name] & submitted_checksums))
     result = replace(restore_given(submission, templates[name]), template=Path(name).name)
-    if name == now or any(remark.kind == "not_from_template" for remark in result.remarks):
+    if name == now or not result.is_from_template:
         return result
     origin = f"comes from the earlier template {result.template}, whose provided code and constants were used"
     return replace(result, remarks=(Remark("earlier_template", f"The notebook {origin}."), *result.remarks))

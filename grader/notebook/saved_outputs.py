@@ -1,24 +1,22 @@
-"""The outputs saved in the submitted notebook, compared with those of the graded run.
+"""Compares the outputs saved in the submitted notebook with those of the graded run.
 
 Saved outputs give and cost no points. If they cannot come from the submitted code, the staff see both; there are
 innocent reasons, such as code edited after its last run.
-
-Numbers are compared without knowledge of the exercise: lines that differ only in their numbers make a table, and a
-column counts if it is named like a loss or one of its terms. Timings, counters and progress bars never count.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from grader.errors import one_line
-from grader.notebook.format import cell_title, is_code, source_of
+from grader.notebook.format import cell_title, is_code
+from grader.notebook.printed_curves import contradictions, printed_text, read_curves
+from grader.notebook.read import cleared_cells
 from grader.notebook.restore import RestoredNotebook
+from grader.notebook.roles import ABOUT_TRAINING, Role
 from grader.records import CellRun, CellStatus, Comparison, Notebook, Remark
 
 _MAX_CELLS = 12  # per kind of remark
@@ -63,11 +61,11 @@ def _pairs(
             places.setdefault(role.submitted, []).append(index)
     for s, indices in sorted(places.items()):
         # The output of a self-check is not a claim about the submitted work.
-        if all(index in runs and restored.roles[index].role != "check" for index in indices):
+        if all(index in runs and restored.roles[index].role is not Role.CHECK for index in indices):
             rerun = [output for index in indices for output in executed["cells"][index]["outputs"]]
             cell = cells[s]
             saved, count = cell.get("outputs", []), cell.get("execution_count")
-            is_about_training = any(restored.roles[index].role in ("given", "train") for index in indices)
+            is_about_training = any(restored.roles[index].role in ABOUT_TRAINING for index in indices)
             yield _Pair(s, is_about_training, saved, count, rerun, [runs[index] for index in indices])
 
 
@@ -131,14 +129,12 @@ def _errors(cells: Sequence[Mapping[str, Any]], pairs: Sequence[_Pair]) -> Itera
 def _missing_output_remarks(cells: Sequence[Mapping[str, Any]], pairs: Sequence[_Pair]) -> Iterator[Remark]:
     without_outputs = [pair for pair in pairs if pair.rerun and not pair.saved]
     never_run = [pair.index for pair in without_outputs if pair.count is None]
-    cleared_cells = [pair.index for pair in without_outputs if pair.count is not None]
-    code = [cell for cell in cells if is_code(cell) and source_of(cell).strip()]
-    unrun = [cell for cell in code if not cell.get("outputs") and cell.get("execution_count") is None]
-    if never_run and 2 * len(unrun) <= len(code):  # otherwise `read` has said so about the whole notebook
+    run_without_outputs = [pair.index for pair in without_outputs if pair.count is not None]
+    if never_run and cleared_cells(cells) is None:  # else `read` has a remark about the whole notebook
         sentence = f"{_cells_were(never_run)} submitted without having been run; in this run there were outputs."
         yield Remark("outputs_missing", sentence)
-    if cleared_cells:
-        sentence = f"{_cells_were(cleared_cells)} submitted without the outputs that this run shows."
+    if run_without_outputs:
+        sentence = f"{_cells_were(run_without_outputs)} submitted without the outputs that this run shows."
         yield Remark("outputs_missing", sentence)
 
 
@@ -169,128 +165,3 @@ def _cells_were(indices: Sequence[int]) -> str:
     numbers = ", ".join(str(index + 1) for index in indices[:_MAX_NUMBERS])
     rest = f" and {len(indices) - _MAX_NUMBERS} more" if len(indices) > _MAX_NUMBERS else ""
     return f"Cell {numbers} was" if len(indices) == 1 else f"Cells {numbers}{rest} were"
-
-
-# Four seeds of the reference end within 0.3 % of each other and begin within 1.3 %; other correct implementations of
-# the loss end within 0.1 %. Thirty times that allows for other machines. A single number may come from a few images
-# only.
-END_TOLERANCE = 0.1
-SINGLE_TOLERANCE = 0.2
-SHAPE_TOLERANCE = 0.3  # of a value before the end, relative
-SHAPE_SHARE = 0.25  # of these values that may lie outside the tolerance
-_NEAR_ZERO = 0.02  # of the largest value of a curve: differences below it are noise
-_MAX_CHARS = 300_000  # of what one cell printed
-_MAX_LINES = 3000
-_MAX_LINE = 300
-_MAX_TABLES = 40
-_MAX_SHOWN = 8  # rows of a comparison, beside the shorter side's last
-_NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{1,4})?(?![\w])|(?<!\w)[-+]?(?:nan|inf)\b")
-_LOSS = re.compile(r"loss|elbo|recon|(?<![a-z])(?:kld?|bce|mse|nll)(?![a-z])", re.IGNORECASE)
-_LABEL = 40  # characters before a number that may name it
-
-Curve = list[str]  # one column of numbers as they were printed
-Curves = dict[tuple[str, int], Curve]  # (the line without its numbers, column) -> its numbers
-
-
-@dataclass(frozen=True, slots=True)
-class Contradiction:
-    """Printed numbers of one name in two runs of a cell that cannot come from the same computation."""
-
-    what: str  # for instance "loss"
-    how: str  # the difference in words
-    rows: tuple[Comparison, ...]
-
-
-def read_curves(text: str) -> Curves:
-    """The columns of loss-like numbers in the text; bounded in time and size whatever the text is."""
-    curves: Curves = {}
-    for line in (line[:_MAX_LINE] for line in text.splitlines()[:_MAX_LINES]):
-        numbers = list(_NUMBER.finditer(line))
-        skeleton = " ".join(_NUMBER.sub("#", line).split())
-        end = 0
-        for column, number in enumerate(numbers):
-            label = line[max(end, number.start() - _LABEL) : number.start()]
-            end = number.end()
-            if _LOSS.search(label) and not number.group().lstrip("+-").isdigit():
-                key = (skeleton, column)
-                if key in curves or len(curves) < _MAX_TABLES:
-                    curves.setdefault(key, []).append(number.group())
-    return curves
-
-
-def contradictions(saved: Curves, rerun: Curves, *, is_complete: bool) -> Iterator[Contradiction]:
-    """The contradictions; if the run is not complete, only in its first part."""
-    for key, saved_values in saved.items():
-        what = _name(key)
-        rerun_values = rerun.get(key, [])
-        if not rerun_values:
-            if is_complete and not rerun and len(saved_values) >= 3:
-                yield Contradiction(what, "this run printed no such value", _rows(what, saved_values, []))
-            continue
-        if is_complete and len(saved_values) != len(rerun_values):
-            how = f"{len(saved_values)} values were submitted, this run printed {len(rerun_values)}"
-            yield Contradiction(what, how, _rows(what, saved_values, rerun_values))
-            continue
-        length = min(len(saved_values), len(rerun_values))
-        how = _difference(saved_values[:length], rerun_values[:length])
-        if how:
-            yield Contradiction(what, how, _rows(what, saved_values, rerun_values))
-
-
-def _difference(saved_texts: Sequence[str], rerun_texts: Sequence[str]) -> str:
-    saved, rerun = [float(value) for value in saved_texts], [float(value) for value in rerun_texts]
-    finite = [abs(value) for value in (*saved, *rerun) if math.isfinite(value)]
-    noise = _NEAR_ZERO * max(finite, default=0.0)
-    tail = max(1, len(saved) // 10)  # single batches are noisy: the end is a mean where there are many
-    tolerance = END_TOLERANCE if len(saved) >= 3 else SINGLE_TOLERANCE
-    if _differ(_mean(saved[-tail:]), _mean(rerun[-tail:]), tolerance, noise):
-        return f"the submitted value ends at {saved_texts[-1]}, this run's at {rerun_texts[-1]}"
-    count_outside = sum(_differ(a, b, SHAPE_TOLERANCE, noise) for a, b in zip(saved, rerun, strict=True))
-    if count_outside >= 2 and count_outside > SHAPE_SHARE * len(saved):
-        return f"{count_outside} of {len(saved)} values differ"
-    return ""
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values) if all(map(math.isfinite, values)) else math.nan
-
-
-def _differ(value: float, other_value: float, tolerance: float, noise: float) -> bool:
-    if not (math.isfinite(value) and math.isfinite(other_value)):
-        return math.isfinite(value) != math.isfinite(other_value)
-    return abs(value - other_value) > max(tolerance * max(abs(value), abs(other_value)), noise)
-
-
-def _rows(what: str, saved_texts: Sequence[str], rerun_texts: Sequence[str]) -> tuple[Comparison, ...]:
-    length = max(len(saved_texts), len(rerun_texts))
-    count = min(length, _MAX_SHOWN)
-    last = max(0, min(len(saved_texts), len(rerun_texts)) - 1)  # where the shorter one ends
-    positions = sorted({last, *(round(n * (length - 1) / max(1, count - 1)) for n in range(count))})
-    return tuple(
-        Comparison(
-            f"{what}, {n + 1} of {length}" if length > 1 else what,
-            saved_texts[n] if n < len(saved_texts) else "–",
-            rerun_texts[n] if n < len(rerun_texts) else "–",
-        )
-        for n in positions
-    )
-
-
-def _name(key: tuple[str, int]) -> str:
-    skeleton, column = key
-    words = re.findall(r"[\w-]+(?: [\w-]+)?", skeleton.split("#")[column][-_LABEL:])
-    loss_words = [word for word in words if _LOSS.search(word)]
-    return str((loss_words or words or ["number"])[-1])
-
-
-def printed_text(outputs: Sequence[Mapping[str, Any]]) -> tuple[str, bool]:
-    """What a cell printed to standard output, and whether that is complete; standard error has progress bars."""
-    texts: list[str] = []
-    chars_left = _MAX_CHARS
-    for output in outputs:
-        text = output.get("text") if output.get("name") == "stdout" else None
-        if isinstance(text, str):
-            texts.append(text[: max(0, chars_left)])
-            chars_left -= len(text)
-    lines = "".join(texts).replace("\r\n", "\n").split("\n")
-    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines), chars_left >= 0

@@ -1,14 +1,15 @@
 """Reads a code cell without running it: its top-level statements, and the names that they bind and call.
 
-The source may be hostile or broken: reading is bounded and never raises. A cell that is not Python, or is too
-long to parse, has `statements` None and its names guessed from the beginnings of its lines. IPython's magics
-and shell lines are understood as far as they have to be. Of a cell's syntax tree nothing is kept but names and
-checksums: a tree takes hundreds of bytes for each name.
+The source may be hostile or broken: reading is bounded and never raises. If a cell is not Python, or too long to
+parse, `statements` is None, and its names are guessed from the beginnings of its lines. IPython's magics and shell
+lines are understood as far as necessary. Only names and checksums of the syntax tree are kept, because a tree takes
+hundreds of bytes per name.
 """
 
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import re
 import threading
@@ -23,8 +24,8 @@ MAX_PARSED_CHARS = 100_000  # one cell
 # Reading costs up to 60 us a statement and 12 us a node of its syntax tree. The reference has 112 and 8,485.
 MAX_STATEMENTS = 20_000  # at the top level of a notebook's cells
 MAX_NODES = 200_000  # of the syntax trees of a notebook's cells
-_KEPT_SIZE = 4 * (MAX_STATEMENTS + MAX_NODES)  # statements and nodes of the codes that are kept
-_HARMLESS_CELL_MAGICS = ("%%time", "%%capture", "%%prun")  # what they run, they run in the notebook's own names
+_KEPT_SIZE = 4 * (MAX_STATEMENTS + MAX_NODES)  # statements and nodes of the codes in the cache
+_HARMLESS_CELL_MAGICS = ("%%time", "%%capture", "%%prun")  # they run the cell in the notebook's own namespace
 _MAGIC_LINE = re.compile(r"^([ \t]*)([%!?].*)$")
 _HELP_LINE = re.compile(r"^([ \t]*)([\w.]+\?{1,2})[ \t]*$")
 _MAGIC_VALUE = re.compile(r"^([^=]*=[ \t]*)([!%].*)$")
@@ -57,22 +58,31 @@ class Code:
     statements: tuple[Statement, ...] | None  # None: not Python, or not parsable
     binds: frozenset[str]
     calls: frozenset[str]
-    count: int = 0  # of its top-level statements, also where they are too many to be read
-    nodes: int = 0  # of its syntax tree; 0 where the code cannot be parsed
+    count: int = 0  # its top-level statements, also if they are too many to be read
+    nodes: int = 0  # nodes of its syntax tree; 0 if the code cannot be parsed
 
     @property
     def keys(self) -> tuple[str, ...] | None:
-        """The statements' keys in order; equal for cells that mean the same."""
+        """The keys of the statements in order; equal for cells that mean the same; None if `statements` is None."""
         return None if self.statements is None else tuple(s.key for s in self.statements)
+
+    def text_of(self, statement: Statement) -> str:
+        """The lines of one of its statements."""
+        return "\n".join(_lines(self.source)[statement.start : statement.stop])
 
     def means_same_as(self, other: Code) -> bool:
         """Whether the two differ at most in comments, docstrings, blank lines and formatting."""
         return self.source == other.source or (self.keys is not None and self.keys == other.keys)
 
 
+@functools.lru_cache(maxsize=4)  # statements of the same source are read one after another
+def _lines(source: str) -> list[str]:
+    return source.split("\n")
+
+
 @dataclass
 class _CodeCache:
-    """The codes that were read last: the same cells are read by matching, restoring and planning."""
+    """The codes that were read last: matching, restoring and planning read the same cells."""
 
     codes: OrderedDict[str, Code] = field(default_factory=OrderedDict)
     size: int = 0
@@ -118,8 +128,8 @@ def _read(source: str) -> Code:
             try:
                 tree = _tree(text)
                 count = len(tree.body)
-                nodes = _without_docstrings(tree) if count <= MAX_STATEMENTS else 0
-                if count > MAX_STATEMENTS or nodes > MAX_NODES:  # than a whole notebook may have
+                nodes = _strip_docstrings(tree) if count <= MAX_STATEMENTS else 0
+                if count > MAX_STATEMENTS or nodes > MAX_NODES:  # more than a whole notebook may have
                     break
                 statements = tuple(_statements(tree))
             except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -135,7 +145,7 @@ def _read(source: str) -> Code:
 def definitions_of(source: str) -> str:
     """Returns the parts of a cell that can be run without the rest: imports, functions, classes and plain values.
 
-    Empty where there are none, or where the cell cannot be parsed.
+    Empty if there are none, or if the cell cannot be parsed.
     """
     python = _without_cell_magic(normalise(source))
     if python is None or len(python) > MAX_PARSED_CHARS:
@@ -161,7 +171,7 @@ def _is_plain(node: ast.stmt) -> bool:
 
 
 def _without_cell_magic(source: str) -> str | None:
-    """The source with a harmless cell magic blanked out; None when the magic makes it another language."""
+    """The source with a harmless cell magic blanked out; None if another magic makes it another language."""
     lines = source.split("\n")
     for number, line in enumerate(lines):
         if line.startswith("%%"):
@@ -175,7 +185,7 @@ def _without_cell_magic(source: str) -> str | None:
 
 
 def _without_magics(source: str) -> str:
-    """Magics and shell lines turned into strings: the cell parses, and a changed magic is still a change."""
+    """The source with magics and shell lines as strings: it can be parsed, and a changed magic is still a change."""
     lines = []
     is_continued = False
     for line in source.split("\n"):
@@ -190,7 +200,7 @@ def _without_magics(source: str) -> str:
 
 def _tree(python: str) -> ast.Module:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an invalid escape in student code is no warning of ours
+        warnings.simplefilter("ignore")  # student code may have invalid escapes
         return ast.parse(python)
 
 
@@ -218,8 +228,8 @@ def _statements(tree: ast.Module) -> Iterator[Statement]:
         )
 
 
-def _without_docstrings(tree: ast.Module) -> int:
-    """How many nodes the tree has, whose docstrings are gone; one that has more than `MAX_NODES` is left half done."""
+def _strip_docstrings(tree: ast.Module) -> int:
+    """Removes the docstrings and returns the number of nodes; stops above `MAX_NODES`: such a tree is not used."""
     nodes = 0
     for node in ast.walk(tree):
         nodes += 1
@@ -255,7 +265,7 @@ def _uses(statement: ast.stmt) -> tuple[frozenset[str], frozenset[str], frozense
     reads: set[str] = set()
     changes: set[str] = set()
     imports: set[tuple[str, str]] = set()
-    # A function's own names are no global ones; a function inside another counts as part of it.
+    # A function's own names are not global; a function inside another counts as part of it.
     todo: list[tuple[ast.AST, frozenset[str] | None]] = [(statement, None)]
     while todo:
         node, local = todo.pop()
@@ -290,7 +300,7 @@ def _imports(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str]]:
         origin = "." * node.level + (node.module or "")
         yield from ((alias.asname or alias.name, f"{origin}.{alias.name}") for alias in node.names)
         return
-    for alias in node.names:  # `import a.b` binds `a` itself, whatever follows the point
+    for alias in node.names:  # `import a.b` binds `a` itself, whatever follows the dot
         whole = alias.name if alias.asname else alias.name.split(".")[0]
         yield alias.asname or whole, whole
 

@@ -1,48 +1,39 @@
-"""Makes the student template from the reference notebook: solutions become TODOs, and provided cells get checksums.
+"""Makes the student template from the reference notebook: solutions become TODOs, and outputs are removed.
 
 `python -m grader.notebook.template REFERENCE TEMPLATE [--check]` writes the template, or with `--check` says
 whether the one on disk is stale. Refuses to make a template that leaks a line of the solution.
 
 `--notebook-url URL` puts an "Open in Colab" badge for this address at the top of the template; `--notebook-url ""`
 removes it. Without the option, the template on disk keeps its badge, or has none.
-
-A solution region stands between `# BEGIN SOLUTION name` and `# END SOLUTION` in a code cell, at any indentation.
-Malformed markers are refused: a region that is read wrongly leaks the solution into the template.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
-import difflib
 import json
 import re
 import sys
-import textwrap
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from grader.errors import GraderError, one_line
 from grader.notebook.format import cell_title, checksum, dump_notebook, is_code, load_notebook, normalise, source_of
+from grader.notebook.roles import CODE, PROVIDED, Role, grader_metadata
+from grader.notebook.solution_regions import Region, solution_regions
 from grader.notebook.statements import read_code
 from grader.records import Notebook
 from grader.store.files import write_atomically
 
-__all__ = ["Region", "colab_address", "main", "make_template", "replace_regions", "solution_regions", "strip_markers"]
-
-SIGNED_ROLES = ("given", "constants", "train", "show", "check")  # a student has no reason to change these
-CODE_ROLES = (*SIGNED_ROLES, "task")
 _LEAK_CHARS = 20  # a solution line longer than this in the template is no coincidence
-# Storing an argument under its own name solves nothing, and given cells do it as well.
+# Storing an argument under its own name solves nothing, and provided cells do the same.
 _BOILERPLATE = re.compile(r"self\.(\w+) = \1")
 COLAB = "https://colab.research.google.com/"
 BADGE = f"{COLAB}assets/colab-badge.svg"
 _GITHUB = "https://github.com/"
 _ADDRESS = re.compile(r"https://[\w.~%/#?=&+:@-]+")
 _BADGE = re.compile(rf"\[!\[Open in Colab\]\({re.escape(BADGE)}\)\]\((?P<url>[^)\s]+)\)\n\n")
-_FOLDED = ("cellView", "jupyter")  # what makes Colab and Jupyter show a long given cell as one line
+_FOLDED = ("cellView", "jupyter")  # with these keys, Colab and Jupyter show a long provided cell as one line
 _METADATA: Mapping[str, Any] = {
     "accelerator": "GPU",
     "colab": {"provenance": []},
@@ -52,11 +43,12 @@ _METADATA: Mapping[str, Any] = {
 
 
 def make_template(reference: Notebook, colab_url: str = "") -> Notebook:
-    """The notebook students start from: every solution region is a TODO, no outputs, given cells signed.
+    """The notebook that students start from: every solution region is a TODO, and there are no outputs.
 
     Its first text cell begins with a badge that opens `colab_url`, if there is one.
 
-    Raises: GraderError for malformed markers, a code cell without role or id, or a solution that would leak.
+    Raises:
+        GraderError: malformed markers, a code cell without role or id, or a solution that would leak.
     """
     cells: Sequence[Mapping[str, Any]] = reference["cells"]
     regions = solution_regions(reference)
@@ -73,13 +65,13 @@ def make_template(reference: Notebook, colab_url: str = "") -> Notebook:
 
 
 def colab_address(url: str) -> str:
-    """The address at which Colab opens the notebook that lies at `url`, on GitHub or in Colab.
+    """The address at which Colab opens the notebook at `url`, which is on GitHub or in Colab.
 
     >>> colab_address("https://github.com/course/vae/blob/main/vae_mnist.ipynb")
     'https://colab.research.google.com/github/course/vae/blob/main/vae_mnist.ipynb'
 
     Raises:
-        GraderError: for any other address.
+        GraderError: any other address.
     """
     if _ADDRESS.fullmatch(url) and url.startswith(COLAB):
         return url
@@ -99,7 +91,7 @@ def _add_badge(cells: list[dict[str, Any]], colab_url: str) -> None:
 
 
 def _badge_address(template: Path) -> str:
-    """The address that the badge of the template on disk opens; empty where it has none."""
+    """The address that the badge of the template on disk opens; empty if it has none."""
     if not template.is_file():
         return ""
     first = next((source_of(cell) for cell in load_notebook(template)["cells"] if not is_code(cell)), "")
@@ -121,30 +113,30 @@ def _with_todos(source: str, regions: Mapping[str, Region], title: str) -> str:
 
 def _template_cell(index: int, cell: Mapping[str, Any], source: str, *, has_regions: bool) -> dict[str, Any]:
     where = f"cell {index + 1}"
-    grader = dict(cell.get("metadata", {}).get("grader", {}))
+    marks = dict(grader_metadata(cell))
     if not cell.get("id"):
         raise GraderError(f"{where}: expected a cell id, got none; save the reference as nbformat 4.5")
     template_cell: dict[str, Any] = {"cell_type": cell["cell_type"], "id": cell["id"], "source": source}
     if is_code(cell):
-        role = grader.get("role")
-        if role not in CODE_ROLES:
-            raise GraderError(f"{where}: expected metadata.grader.role in {', '.join(CODE_ROLES)}; got {role!r}")
-        if (role == "task") != has_regions:
-            fix = "give it one" if role == "task" else "make its role 'task'"
+        role = marks.get("role")
+        if role not in CODE:
+            raise GraderError(f"{where}: expected metadata.grader.role in {', '.join(CODE)}; got {role!r}")
+        if (role == Role.TASK) != has_regions:
+            fix = "give it one" if role == Role.TASK else "make its role 'task'"
             raise GraderError(f"{where}: only cells of role 'task' hold solution regions, got {role!r}; {fix}")
         if read_code(source).statements is None:
             raise GraderError(f"{where}: does not parse once its solution is taken out; move the markers")
-        grader["id"] = cell["id"]
-        grader.pop("files", None)  # see `included`; the text itself is here
-        # What only a solution defines: without its names, the student's cell could not be recognised.
+        marks["id"] = cell["id"]
+        marks.pop("files", None)  # see `included`; the text itself is here
+        # Names that only the solution defines: without them, the student's cell could not be recognised.
         names = read_code(source_of(cell)).binds - read_code(source).binds
         if names:
-            grader["names"] = sorted(names)
-        if role in SIGNED_ROLES:
-            grader["sha256"] = checksum(source)
+            marks["names"] = sorted(names)
+        if role in PROVIDED:
+            marks["sha256"] = checksum(source)  # nothing reads it; without it the templates would have other bytes
         template_cell |= {"execution_count": None, "outputs": []}
     template_cell["metadata"] = {key: value for key, value in cell.get("metadata", {}).items() if key in _FOLDED}
-    template_cell["metadata"] |= {"grader": grader} if grader else {}
+    template_cell["metadata"] |= {"grader": marks} if marks else {}
     return template_cell
 
 
@@ -192,108 +184,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{options.reference}: {error}", file=sys.stderr)
         return 2
     return 0
-
-
-_BEGIN = re.compile(r"^(?P<indent>[ \t]*)# BEGIN SOLUTION (?P<name>[\w.\-]+)[ \t]*$")
-_END = re.compile(r"^(?P<indent>[ \t]*)# END SOLUTION[ \t]*(?P<name>[\w.\-]*)[ \t]*$")
-_ANY_MARKER = re.compile(r"\b(BEGIN|END)\s+SOLUTION\b", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Region:
-    """One solution region: lines `start` (its begin marker) to `end` (its end marker) of a cell, 0-based."""
-
-    cell: int  # index in the notebook
-    start: int
-    end: int
-    indent: str
-    source: str  # between the markers, dedented
-
-
-def solution_regions(notebook: Notebook) -> dict[str, Region]:
-    """Every solution region by name, in the notebook's order.
-
-    Raises: GraderError for a marker that is unclosed, nested, unopened, misspelt, or a name used twice.
-    """
-    regions: dict[str, Region] = {}
-    for index, cell in enumerate(notebook["cells"]):
-        for name, region in _regions_of_cell(index, source_of(cell), code=is_code(cell)):
-            if name in regions:
-                first = regions[name].cell + 1
-                raise GraderError(f"cell {index + 1}: region '{name}' is already in cell {first}; use each name once")
-            regions[name] = region
-    return regions
-
-
-def replace_regions(notebook: Notebook, sources: Mapping[str, str]) -> Notebook:
-    """A copy whose named regions hold the given dedented sources; the markers stay where they are.
-
-    Raises: GraderError for an unknown region, with the nearest known name.
-    """
-    regions = solution_regions(notebook)
-    for name in sources:
-        if name not in regions:
-            near = difflib.get_close_matches(name, list(regions), n=1, cutoff=0.4)
-            advice = f"did you mean '{near[0]}'?" if near else "the reference notebook has no region like it"
-            raise GraderError(f"unknown solution region '{name}'; {advice}")
-    result = copy.deepcopy(notebook)
-    # From the last region to the first, so that the line numbers of those before stay true.
-    for name, region in reversed(list(regions.items())):
-        if name in sources:
-            cell = result["cells"][region.cell]
-            lines = source_of(cell).split("\n")
-            new = textwrap.dedent(sources[name]).strip("\n") or "pass"
-            lines[region.start + 1 : region.end] = textwrap.indent(new, region.indent).split("\n")
-            cell["source"] = "\n".join(lines)
-    return result
-
-
-def strip_markers(notebook: Notebook) -> Notebook:
-    """A copy without the marker lines: the notebook as a student would hand it in.
-
-    Raises: GraderError for malformed markers.
-    """
-    solution_regions(notebook)
-    result = copy.deepcopy(notebook)
-    for cell in filter(is_code, result["cells"]):
-        lines = source_of(cell).split("\n")
-        cell["source"] = "\n".join(line for line in lines if not (_BEGIN.match(line) or _END.match(line)))
-    return result
-
-
-def _regions_of_cell(index: int, source: str, *, code: bool) -> Iterable[tuple[str, Region]]:
-    where = f"cell {index + 1}"
-    open_region: tuple[str, str, int] | None = None
-    lines = source.split("\n")
-    for number, line in enumerate(lines):
-        begin, end = _BEGIN.match(line), _END.match(line)
-        if not (begin or end):
-            if _ANY_MARKER.search(line):
-                raise GraderError(
-                    f"{where}, line {number + 1}: expected '# BEGIN SOLUTION name' or '# END SOLUTION' "
-                    f"alone on the line, got {line.strip()[:60]!r}"
-                )
-            continue
-        if not code:
-            raise GraderError(f"{where}, line {number + 1}: a solution marker outside a code cell; move it")
-        if begin:
-            if open_region:
-                raise GraderError(
-                    f"{where} line {number + 1}: '{begin['name']}' begins in '{open_region[0]}'; close that first"
-                )
-            open_region = (begin["name"], begin["indent"], number)
-        elif end:
-            if not open_region or end["name"] not in ("", open_region[0]) or end["indent"] != open_region[1]:
-                what = f"region '{open_region[0]}' (same indentation)" if open_region else "an open region"
-                raise GraderError(
-                    f"{where}, line {number + 1}: END SOLUTION without its BEGIN; expected one for {what}"
-                )
-            name, indent, start = open_region
-            text = textwrap.dedent("\n".join(lines[start + 1 : number]))
-            open_region = None
-            yield name, Region(index, start, number, indent, text)
-    if open_region:
-        raise GraderError(f"{where}: region '{open_region[0]}' is never closed; add '# END SOLUTION' to the cell")
 
 
 if __name__ == "__main__":

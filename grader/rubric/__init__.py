@@ -1,7 +1,7 @@
 """Reads the rubric and binds it to the checks; wrong numbers and names are refused before anything runs.
 
-The file is checked against the exercise it names: checks that do not exist, numbers that a check does not take or
-lacks, thresholds that stand the wrong way round and points that do not add up never reach a notebook.
+The file is checked against the exercise that it names. Unknown checks, unknown or missing numbers, thresholds in the
+wrong order and points that do not add up are refused.
 """
 
 from grader.rubric.load import load_rubric

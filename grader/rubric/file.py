@@ -1,7 +1,7 @@
 """Reads a rubric's YAML as data of the right shape; the meaning of its names is checked elsewhere.
 
-`extends: <path>` at the top takes another rubric's keys; keys that are given replace the other's whole. The other
-rubric extends none itself.
+`extends: <path>` takes the keys of another rubric; a key of this file replaces the other's value entirely. The other
+rubric must not extend a third one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from grader.errors import RubricError, nearest, one_line
-from grader.store.expectations import place_text, problem_text
+from grader.store.value_problems import place_text, problem_text
 from grader.store.yaml_files import UniqueKeyLoader
 
 MAX_BYTES = 1_000_000
@@ -26,7 +26,7 @@ class _Strict(BaseModel):
 
 
 class FileItem(_Strict):
-    """One item as it is written."""
+    """One item of the file."""
 
     id: str = Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")
     title: str
@@ -71,7 +71,7 @@ def read_file(path: Path) -> tuple[RubricFile, str]:
     data, content = _parse(path)
     if isinstance(content, dict) and "extends" in content:
         extended, extended_data, base = _read_extended(path, content.pop("extends"))
-        if "template" in content:  # another notebook, of which nothing else was handed out before
+        if "template" in content:  # another notebook, which has no earlier versions
             base.pop("earlier_templates", None)
         for key in {"template", "reference", "earlier_templates"} - content.keys():  # relative to its own folder
             if isinstance(entry := base.get(key), str):

@@ -1,6 +1,6 @@
 """Binds the rubric to the exercise that it names.
 
-Its section `interface` describes how a course's notebook deviates in names, orders and options.
+The section `interface` describes how a course's notebook deviates from the exercise in names, orders and options.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from grader.checks import Check
+from grader.checks import THRESHOLDS, Check
 from grader.errors import RubricError, nearest
 from grader.exercise import Exercise, InterfaceSpec, load_exercise
 from grader.records import CheckSpec, FollowThrough, Interface, Limits, Numbers, Rubric, RubricItem
 from grader.report.text import points_text
 from grader.rubric.file import FileItem, RubricFile, read_file
 
-PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")  # as it is installed, without a version
+PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")  # its name for pip, without a version
+HUGE = 1e15  # every number of a rubric is smaller in size; infinity and "not a number" are not
+RESERVED = frozenset({"points", "measured"})  # keys of a check that are not its numbers
 
 
 def load_rubric(path: Path) -> tuple[Rubric, Exercise]:
@@ -46,7 +48,7 @@ def _bind(file: RubricFile, exercise: Exercise, sha256: str) -> Rubric:
         if item.id in ids:
             raise RubricError(f"item {item.id!r}: two items have this id; rename one")
         ids.add(item.id)
-    _add_up(items, file.points, exercise)
+    _refuse_wrong_sums(items, file.points, exercise)
     section = file.follow_through
     if section and section.enabled and not file.reference:
         raise RubricError(
@@ -90,8 +92,8 @@ def _follow_through(file: RubricFile, items: tuple[RubricItem, ...]) -> FollowTh
     return FollowThrough(section.enabled, section.max_replaced, section.share, cost, section.min_earned)
 
 
-def _add_up(items: tuple[RubricItem, ...], points: Mapping[str, float], exercise: Exercise) -> None:
-    """Checks that the items of each part add up to the part's points."""
+def _refuse_wrong_sums(items: tuple[RubricItem, ...], points: Mapping[str, float], exercise: Exercise) -> None:
+    """Refuses a part whose items do not add up to its points, and an item of an unknown part."""
     sums: dict[str, int] = {}
     for item in items:
         part = item.part
@@ -221,10 +223,6 @@ def _options(values: Mapping[str, Any], values_by_option: Mapping[str, tuple[str
     return {key: value for key, value in values.items() if value != values_by_option[key][0]}
 
 
-HUGE = 1e15  # no number of a rubric is larger; infinity and "not a number" are not smaller either
-RESERVED = frozenset({"points", "measured"})
-
-
 def bind_item(item: FileItem, checks: Mapping[str, Check], step_milli: int) -> RubricItem:
     """Returns the item, after checking that its checks exist, have their numbers, and add up to its points.
 
@@ -276,8 +274,8 @@ def _check(where: str, settings: Mapping[str, Any], check: Check, item: FileItem
             f"{where}: remove `requires`; the check itself declares what it presupposes, `@check(presupposes=...)`"
         )
     params = {key: value for key, value in settings.items() if key not in RESERVED}
-    _numbers(where, params, check.numbers)
-    _directions(where, params, check)
+    _refuse_wrong_numbers(where, params, check.numbers)
+    _refuse_wrong_order(where, params, check)
     measured = settings.get("measured", {})
     if not isinstance(measured, dict):
         raise RubricError(f"{where}: measured: expected a mapping from model to number, got {measured!r:.60}")
@@ -294,7 +292,8 @@ def _presupposes_here(where: str, check: Check, item: FileItem, earlier: list[st
     return names
 
 
-def _numbers(where: str, params: Mapping[str, Any], check_numbers: Sequence[str]) -> None:
+def _refuse_wrong_numbers(where: str, params: Mapping[str, Any], check_numbers: Sequence[str]) -> None:
+    """Refuses a number that the check does not take, a value that is not a number, and a missing number."""
     for key, value in params.items():
         if key not in check_numbers:
             raise RubricError(f"{where}: unknown number {key!r}{nearest(str(key), [*check_numbers, *RESERVED])}")
@@ -305,10 +304,10 @@ def _numbers(where: str, params: Mapping[str, Any], check_numbers: Sequence[str]
             raise RubricError(f"{where}: {key} is missing; write `{key}: <number>` beside its points")
 
 
-def _directions(where: str, params: Mapping[str, Any], check: Check) -> None:
-    """Refuses a pair of thresholds in the wrong order."""
-    if {"zero_at", "full_at"} <= params.keys():
-        zero, full = params["zero_at"], params["full_at"]
+def _refuse_wrong_order(where: str, params: Mapping[str, Any], check: Check) -> None:
+    """Refuses thresholds in the wrong order, and `min_x` above `max_x` or `x_low` above `x_high`."""
+    if {*THRESHOLDS} <= params.keys():
+        zero, full = (params[name] for name in THRESHOLDS)
         if zero == full:
             raise RubricError(f"{where}: zero_at and full_at are both {zero}; expected two different numbers")
         if (zero > full) is not check.smaller_is_better:

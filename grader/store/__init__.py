@@ -1,1 +1,1 @@
-"""Files of the grader's own: read within limits, written completely or not at all, and locked; also its versions."""
+"""Files read within limits and written atomically; locks, versions, and where the course's files are."""

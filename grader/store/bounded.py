@@ -11,6 +11,7 @@ import json
 import math
 import os
 import stat
+from enum import Enum, auto
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,27 @@ _MAX_DIGITS = 400  # of a whole number; Python itself refuses more than some tho
 _CHUNK = 1 << 20
 _SEPARATORS = b",[{"
 _OTHERS = bytes(set(range(256)) - set(_SEPARATORS) - set(b'"'))
+_UNUSABLE_NUMBER = "a number is not finite, or has hundreds of digits"
+
+
+class Reason(Enum):
+    """Why bytes cannot be used, for callers that give advice or continue without the file."""
+
+    EMPTY = auto()
+    TOO_LARGE = auto()
+    TOO_MANY_VALUES = auto()
+    TOO_DEEP = auto()
+    NOT_UTF8 = auto()
+    NOT_JSON = auto()
+    OTHER = auto()
 
 
 class Unreadable(Exception):
     """The bytes cannot be used; the text gives the reason in a few words, to follow the name of the file."""
+
+    def __init__(self, text: str, reason: Reason = Reason.OTHER) -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 def file_bytes(path: Path, most_bytes: int) -> bytes:
@@ -32,7 +50,7 @@ def file_bytes(path: Path, most_bytes: int) -> bytes:
     """
     content = leading_bytes(path, most_bytes, most_bytes + 1)
     if len(content) > most_bytes:  # the file grew meanwhile
-        raise Unreadable(f"has more than {most_bytes / 1e6:g} MB, the limit")
+        raise Unreadable(f"has more than {most_bytes / 1e6:g} MB, the limit", Reason.TOO_LARGE)
     return content
 
 
@@ -65,23 +83,23 @@ def json_value(data: bytes, *, most_values: int, lenient: bool = False) -> Any:
     """
     body = data.removeprefix(codecs.BOM_UTF8)
     if sum(map(body.count, (b",", b"[", b"{"))) > most_values and values_in(body, most_values) > most_values:
-        raise Unreadable("holds too many lists, objects and numbers")
-    none = _none if lenient else _refuse
-    finite = _finite_or_none if lenient else _finite
+        raise Unreadable("holds too many lists, objects and numbers", Reason.TOO_MANY_VALUES)
+    to_int = _int_or_none if lenient else _int_or_refuse
+    to_float = _float_or_none if lenient else _float_or_refuse
     try:
         text = body.decode("utf-8")
         try:
-            return json.loads(text, parse_constant=none, parse_float=finite)
+            return json.loads(text, parse_constant=to_int, parse_float=to_float)
         except json.JSONDecodeError:
             raise
         except ValueError:  # a number: each one is parsed in Python only here, since that is slow
-            return json.loads(text, parse_constant=none, parse_float=finite, parse_int=none if lenient else _refuse)
+            return json.loads(text, parse_constant=to_int, parse_float=to_float, parse_int=to_int)
     except UnicodeDecodeError as error:
-        raise Unreadable(f"is not UTF-8 text (byte {error.start})") from None
+        raise Unreadable(f"is not UTF-8 text (byte {error.start})", Reason.NOT_UTF8) from None
     except RecursionError:
-        raise Unreadable("is nested too deeply") from None
+        raise Unreadable("is nested too deeply", Reason.TOO_DEEP) from None
     except ValueError as error:
-        raise Unreadable(f"is not JSON ({error})") from None
+        raise Unreadable(f"is not JSON ({error})", Reason.NOT_JSON) from None
 
 
 def values_in(data: bytes, most: int) -> int:
@@ -105,25 +123,27 @@ def _check_file(status: os.stat_result, most_bytes: int) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise Unreadable("is not a regular file (a pipe, socket or device)")
     if status.st_size == 0:
-        raise Unreadable("is empty (0 bytes)")
+        raise Unreadable("is empty (0 bytes)", Reason.EMPTY)
     if status.st_size > most_bytes:
         size, most = status.st_size / 1e6, most_bytes / 1e6
-        raise Unreadable(f"has {size:.1f} MB, expected at most {most:g} MB")
+        raise Unreadable(f"has {size:.1f} MB, expected at most {most:g} MB", Reason.TOO_LARGE)
 
 
-def _none(text: str) -> int | None:
+def _int_or_none(text: str) -> int | None:
     return None if len(text) > _MAX_DIGITS or not text.lstrip("-").isdigit() else int(text)
 
 
-def _refuse(text: str) -> int:
+def _int_or_refuse(text: str) -> int:
     if len(text) <= _MAX_DIGITS and text.lstrip("-").isdigit():
         return int(text)
-    raise ValueError("a number is not finite, or has hundreds of digits")
+    raise ValueError(_UNUSABLE_NUMBER)
 
 
-def _finite(text: str) -> float:
-    return value if math.isfinite(value := float(text)) else _refuse("inf")
+def _float_or_refuse(text: str) -> float:
+    if math.isfinite(value := float(text)):
+        return value
+    raise ValueError(_UNUSABLE_NUMBER)
 
 
-def _finite_or_none(text: str) -> float | None:
+def _float_or_none(text: str) -> float | None:
     return value if math.isfinite(value := float(text)) else None

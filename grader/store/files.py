@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from grader.errors import GraderError, one_line
+from grader.errors import GraderError, one_line, short_path
 
 _ASIDE_BYTES = 8  # random bytes in the name of a file that is being written
 _ASIDE = re.compile(rf"\.[0-9a-f]{{{2 * _ASIDE_BYTES}}}\.tmp")
@@ -93,7 +93,7 @@ def locked(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             holder = one_line(os.read(handle, 200).decode(errors="replace"), 100)
             raise GraderError(
-                f"{one_line(str(folder), 100)}: another grader is working here ({holder or 'unknown process'}); "
+                f"{short_path(folder, 100)}: another grader is working here ({holder or 'unknown process'}); "
                 "wait for it, or stop it"
             ) from None
         os.truncate(handle, 0)

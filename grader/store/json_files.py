@@ -14,23 +14,25 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from grader.store.bounded import Unreadable, file_bytes, json_value
-from grader.store.expectations import place_text, problem_text
 from grader.store.files import write_atomically
+from grader.store.value_problems import place_text, problem_text
 
 MOST_BYTES = 50_000_000
 MOST_VALUES = 5_000_000
 Value = TypeVar("Value")
 
 
-def read_json(path: Path, adapter: TypeAdapter[Value], most_bytes: int = MOST_BYTES, form: int | None = None) -> Value:
-    """The value in the file. With a `form`, the file must be an object whose `format` is that number.
+def read_json(
+    path: Path, adapter: TypeAdapter[Value], most_bytes: int = MOST_BYTES, format_version: int | None = None
+) -> Value:
+    """The value in the file. With a `format_version`, the file must be an object whose `format` is that number.
 
     Raises:
         Unreadable: the file is missing, a link, too large, or holds something else.
     """
     values = _values(file_bytes(path, most_bytes))
-    if form is not None and (not isinstance(values, dict) or values.get("format") != form):
-        raise Unreadable(f"expected a file of format {form}; it was written by another version of the grader")
+    if format_version is not None and (not isinstance(values, dict) or values.get("format") != format_version):
+        raise Unreadable(f"expected a file of format {format_version}; it was written by another version of the grader")
     return validate(values, adapter)
 
 

@@ -9,13 +9,17 @@ from typing import Any
 
 import yaml
 
-from grader.errors import GraderError, nearest, one_line
-from grader.store.bounded import Unreadable, file_bytes
-from grader.store.expectations import value_text
+from grader.errors import GraderError, nearest, one_line, short_path
+from grader.store.bounded import Reason, Unreadable, file_bytes
+from grader.store.value_problems import value_text
 
 MAX_BYTES = 5_000_000
 MAX_REASON = 500
 _MEANING = {"reason": "why", "by": "your name"}
+
+
+class RepeatedKeyError(yaml.MarkedYAMLError):
+    """A table has a key twice; the text names the key and says what to do."""
 
 
 class UniqueKeyLoader(yaml.SafeLoader):
@@ -33,7 +37,7 @@ class UniqueKeyLoader(yaml.SafeLoader):
                 raise yaml.MarkedYAMLError(problem="a key is not text", problem_mark=key.start_mark)
             if key.value in keys:
                 problem = f"{key.value[:60]!r} is given twice; remove one"
-                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+                raise RepeatedKeyError(problem=problem, problem_mark=key.start_mark)
             keys.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -46,26 +50,26 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     if not path.exists() and not path.is_symlink():
         return {}
-    path_text = one_line(str(path), 120)
+    path_text = short_path(path)
     try:
         content = yaml.load(file_bytes(path, MAX_BYTES).decode(), Loader=UniqueKeyLoader)  # a SafeLoader
-    except Unreadable as reason:
-        if "0 bytes" in str(reason):
+    except Unreadable as error:
+        if error.reason is Reason.EMPTY:
             return {}
-        raise GraderError(f"{path_text}: {reason}") from None
+        raise GraderError(f"{path_text}: {error}") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", "") or ""
         where = f"line {mark.line + 1}: " if mark else ""
         what = (
             one_line(problem, 120)
-            if "is given twice" in problem
+            if isinstance(error, RepeatedKeyError)
             else "not valid YAML; put quotes around text that contains ': '"
         )
         raise GraderError(f"{path_text}: {where}{what}") from None
-    return table(content or {}, path_text)
+    return as_table(content or {}, path_text)
 
 
-def table(value: object, where: str, fields: Collection[str] = ()) -> dict[str, Any]:
+def as_table(value: object, where: str, fields: Collection[str] = ()) -> dict[str, Any]:
     """Returns the value as a table; refuses fields other than these, if any are given.
 
     Raises:

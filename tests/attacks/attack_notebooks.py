@@ -17,7 +17,7 @@ from small_exercise import notebook as toy
 
 from grader.audit import corpus
 from grader.notebook.format import is_code, source_of
-from grader.notebook.template import strip_markers
+from grader.notebook.solution_regions import strip_markers
 from grader.records import Notebook
 
 OWN = ("first", "before", "after")  # places that are cells of the student's own

@@ -11,7 +11,7 @@ from grader.batch.similar import MOST, WHOLE, SimilarPair, asked_source, same_no
 from grader.exercise import implemented_names
 from grader.exercises.vae_mnist import exercise
 from grader.notebook.format import load_notebook
-from grader.notebook.template import strip_markers
+from grader.notebook.solution_regions import strip_markers
 from grader.records import Notebook
 
 TEMPLATE = load_notebook(corpus.ROOT / "student_template" / "vae_mnist.ipynb")

@@ -16,7 +16,8 @@ from grader.exercises.vae_mnist.in_box.own_model import toy_of
 from grader.exercises.vae_mnist.in_box.training import our_loss
 from grader.exercises.vae_mnist.plugin import STAND_IN
 from grader.notebook.format import dump_notebook, load_notebook
-from grader.notebook.template import make_template, replace_regions, strip_markers
+from grader.notebook.solution_regions import replace_regions, strip_markers
+from grader.notebook.template import make_template
 from grader.records import Notebook
 from grader.rubric import load_rubric
 

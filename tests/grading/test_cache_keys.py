@@ -119,6 +119,7 @@ def keys(root: Path) -> dict[Kind, str]:
         ("cli/app.py", ()),
         ("batch/gradebooks/moodle.py", ()),
         ("notebook/saved_outputs.py", ()),
+        ("notebook/printed_curves.py", ()),
         ("report/notebook.py", (Kind.SHOW,)),
         ("exercises/vae_mnist/figures/losses.py", (Kind.SHOW,)),
         ("exercises/vae_mnist/checks/quality.py", (Kind.FIND, Kind.SHOW)),

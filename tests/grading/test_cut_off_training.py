@@ -12,6 +12,7 @@ from small_exercise import running
 from grader.grading.run import _error_line, _without_cut_off_training
 from grader.grading.tampering import GivenDefinitions
 from grader.notebook.restore import CellRole
+from grader.notebook.roles import Role
 from grader.records import Address, Blame, CellRun, CellStatus, Evidence, Status
 from grader.sandbox.in_box.frames import At
 from grader.skeleton.exercise.plugin import TwoNumbers
@@ -21,7 +22,7 @@ APPLY = Address.of("quality", "one", "apply")
 
 def after(run: CellRun | None, status: Status) -> Evidence:
     """The evidence of a run whose first cell trains, ended like this."""
-    roles = (CellRole("train", "run-one", "one", 0),)
+    roles = (CellRole(Role.TRAIN, "run-one", "one", 0),)
     case: Any = SimpleNamespace(
         restored=SimpleNamespace(roles=roles),
         exercise=TwoNumbers(),

@@ -15,7 +15,7 @@ from grader.grading.tampering import MAX_REMARKS, QUESTION, GivenDefinitions, gi
 from grader.notebook.format import is_code, load_notebook, source_of
 from grader.notebook.read import read_submission
 from grader.notebook.restore import restore_given
-from grader.notebook.template import strip_markers
+from grader.notebook.solution_regions import strip_markers
 from grader.records import Address, Evidence, Notebook
 from grader.sandbox.in_box.fingerprints import MISSING, fingerprint_of, number_of
 

@@ -26,8 +26,9 @@ from grader.exercise import implemented_names
 from grader.grading.judge import judge
 from grader.grading.plan import executed_notebook, first_plan, plan_frame
 from grader.grading.run_pages import load_pages
+from grader.notebook.clean_cells import clean_outputs
 from grader.notebook.format import dump_notebook, is_code
-from grader.notebook.read import clean_outputs, read_submission
+from grader.notebook.read import read_submission
 from grader.notebook.restore import restore_given
 from grader.notebook.saved_outputs import compare_saved
 from grader.records import CellRun, CellStatus, Evidence, GradeReport, Notebook, Remark, Status

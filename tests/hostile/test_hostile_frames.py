@@ -19,8 +19,8 @@ from grader.grading.answers import decode_answers, merge_evidence, trained_state
 from grader.grading.judge import judge
 from grader.grading.plan import executed_notebook
 from grader.grading.run import QuestionSource
+from grader.notebook.clean_cells import clean_outputs
 from grader.notebook.format import dump_notebook
-from grader.notebook.read import clean_outputs
 from grader.records import CellRun, Status
 from grader.sandbox.in_box import frames
 from grader.sandbox.in_box.frames import (

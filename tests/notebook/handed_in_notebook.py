@@ -5,7 +5,8 @@ import copy
 from toy_notebook import Notebook, cell_of, toy_reference
 
 from grader.notebook.restore import RestoredNotebook, restore_given
-from grader.notebook.template import make_template, strip_markers
+from grader.notebook.solution_regions import strip_markers
+from grader.notebook.template import make_template
 
 TEMPLATE = make_template(toy_reference())
 

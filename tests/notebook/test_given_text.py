@@ -19,7 +19,7 @@ from whole_notebook import ROOT, cell_of, template
 from grader.errors import GraderError
 from grader.notebook.format import is_code, load_notebook, source_of
 from grader.notebook.included import main, one_text, with_files
-from grader.notebook.template import strip_markers
+from grader.notebook.solution_regions import strip_markers
 
 RUBRIC = yaml.safe_load((ROOT / "rubric.yaml").read_text(encoding="utf-8"))
 HEADINGS = {  # cell with the heading -> item

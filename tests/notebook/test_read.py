@@ -13,7 +13,8 @@ from toy_notebook import Notebook, toy_reference
 from grader.errors import SubmissionError
 from grader.notebook.read import read_submission, safe_name
 from grader.notebook.restore import restore_given
-from grader.notebook.template import make_template, strip_markers
+from grader.notebook.solution_regions import strip_markers
+from grader.notebook.template import make_template
 from grader.records import Submission
 
 

@@ -16,9 +16,10 @@ from toy_notebook import index_of
 from whole_notebook import ROOT, TEMPLATE
 
 from grader.notebook.format import is_code
+from grader.notebook.printed_curves import contradictions, printed_text, read_curves
 from grader.notebook.read import read_submission
 from grader.notebook.restore import restore_given
-from grader.notebook.saved_outputs import compare_saved, contradictions, printed_text, read_curves
+from grader.notebook.saved_outputs import compare_saved
 from grader.records import CellRun, CellStatus, Notebook, Remark
 
 CURVE = [158.2, 119.05, 113.6, 111.03, 109.46, 108.37, 107.59, 106.91, 106.44, 106.03]

@@ -17,7 +17,7 @@ from whole_notebook import cell_of, handed_in, solved, template
 
 from grader.audit import corpus
 from grader.notebook.format import is_code, load_notebook, source_of
-from grader.notebook.template import replace_regions, strip_markers
+from grader.notebook.solution_regions import replace_regions, strip_markers
 
 UNSEEN = {  # why -> wrong solutions that a self-check of a second, with nothing to compare with, does not see
     "right in form, wrong in size": (

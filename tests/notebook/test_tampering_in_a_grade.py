@@ -22,7 +22,8 @@ Graded = tuple[GradeReport, Path]
 def graded(tmp_path_factory: pytest.TempPathFactory) -> Graded:
     folder = tmp_path_factory.mktemp("graded")
     handed_in = notebook.submission(
-        before=["print('final loss: 5.0')"], show_one="print('weight', 'which I like better \x1b[2J<script>')"
+        before=["print('final loss: 5.0')"],
+        show_one="print('weight', np.round(one['weight'], 3), 'which I like better \x1b[2J<script>')",
     )
     invented: dict[str, Any] = {"output_type": "stream", "name": "stdout", "text": "final loss: 0.01\n"}
     handed_in["cells"][2] |= {"outputs": [invented], "execution_count": 3}

@@ -7,14 +7,8 @@ from toy_notebook import Notebook, cell_of, toy_reference
 
 from grader.errors import GraderError
 from grader.notebook.format import checksum, dump_notebook
-from grader.notebook.template import (
-    colab_address,
-    main,
-    make_template,
-    replace_regions,
-    solution_regions,
-    strip_markers,
-)
+from grader.notebook.solution_regions import replace_regions, solution_regions, strip_markers
+from grader.notebook.template import colab_address, main, make_template
 
 
 def with_source(identity: str, old: str, new: str) -> Notebook:

@@ -13,8 +13,8 @@ from typing import Any
 from grader.notebook.format import is_code, load_notebook, source_of
 from grader.notebook.read import read_submission
 from grader.notebook.restore import RestoredNotebook, restore_given
+from grader.notebook.solution_regions import strip_markers
 from grader.notebook.statements import read_code
-from grader.notebook.template import strip_markers
 from grader.records import Notebook, Submission
 
 ROOT = Path(__file__).parents[2]

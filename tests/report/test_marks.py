@@ -9,7 +9,7 @@ import time
 import pytest
 from page_reader import Page
 
-from grader.notebook.read import clean_cells
+from grader.notebook.clean_cells import clean_cells
 from grader.records import MeasuredValue
 from grader.report.notebook import MOST_CELLS, cells_html, markdown_html, places
 from grader.report.pages import level_bar

@@ -13,7 +13,8 @@ from grader.errors import GraderError
 from grader.exercise import Exercise
 from grader.grading.grade import Options, grade
 from grader.notebook.format import dump_notebook, is_code, load_notebook
-from grader.notebook.template import make_template, replace_regions, strip_markers
+from grader.notebook.solution_regions import replace_regions, strip_markers
+from grader.notebook.template import make_template
 from grader.rubric import load_rubric
 from grader.skeleton.write import write_skeleton
 

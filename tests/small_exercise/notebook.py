@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from grader.notebook.format import is_code, load_notebook
-from grader.notebook.template import make_template, strip_markers
+from grader.notebook.solution_regions import strip_markers
+from grader.notebook.template import make_template
 from grader.records import Notebook
 from grader.skeleton.write import HERE as SKELETON
 

@@ -21,7 +21,7 @@ from grader.batch.students.matching import Match, is_nobodys, match_name, matche
 from grader.batch.students.roster import Roster, handed_in_at
 from grader.batch.students.selection import MAX_READ, TemplateCode, Work, choose, is_solved, plain_name, template_code
 from grader.batch.students.wrappers import CLASS_MB, Opening, sections, unwrap
-from grader.errors import GraderError, one_line
+from grader.errors import GraderError, short_path
 from grader.records import Remark
 from grader.report.text import plain
 from grader.store.bounded import Unreadable, file_bytes
@@ -109,7 +109,7 @@ def find(
     Raises:
         GraderError: if there is no such folder, or it has nothing that could be a submission.
     """
-    path_text = one_line(str(submissions), 120)
+    path_text = short_path(submissions)
     files = unwrap(_files(submissions, unpacked, path_text, max_mb), _opening(unpacked, roster, template, max_mb))
     layouts = {name: layout_of(part) for name, part in sections(files).items()}
     students_by_id = {student.id: student for layout in layouts.values() for student in layout.students}
@@ -195,7 +195,7 @@ def alone(
         GraderError: if there is no such folder.
     """
     if not folder.is_dir():
-        raise GraderError(f"{one_line(str(folder), 120)}: no such folder; expected one submission's files")
+        raise GraderError(f"{short_path(folder)}: no such folder; expected one submission's files")
     files = [file for file in sorted(_walk(folder), key=lambda file: file.parts) if not ignored(file)]
     if not files:
         return ClassSubmission("submission", folder, "", refused="nothing was submitted")
@@ -230,7 +230,7 @@ def _walk(root: Path) -> Iterator[File]:
             count += 1
             if count > MAX_FILES:
                 raise GraderError(
-                    f"{one_line(str(root), 120)}: expected at most {MAX_FILES} files, found more; check the folder"
+                    f"{short_path(root)}: expected at most {MAX_FILES} files, found more; check the folder"
                 )
             path = Path(folder) / name
             status = path.lstat()

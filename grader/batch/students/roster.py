@@ -22,7 +22,7 @@ from pathlib import Path
 
 from grader.batch.class_records import Student
 from grader.batch.students.course_words import folded, key_of, when_of
-from grader.errors import GraderError, one_line
+from grader.errors import GraderError, one_line, short_path
 from grader.store.bounded import Unreadable, file_bytes
 
 MAX_BYTES = 20_000_000
@@ -179,7 +179,7 @@ def read_roster(path: Path) -> Roster:
     Raises:
         GraderError: one line: no such file, no usable headings, or two students with the same id.
     """
-    path_text = one_line(str(path), 120)
+    path_text = short_path(path)
     try:
         text = _decoded(file_bytes(path, MAX_BYTES))
     except Unreadable as reason:

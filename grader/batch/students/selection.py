@@ -13,7 +13,8 @@ from typing import Any
 
 from grader.batch.students.archives import File
 from grader.batch.students.layouts import Owner
-from grader.notebook.format import checksum, is_code, is_task, source_of
+from grader.notebook.format import checksum, is_code, source_of
+from grader.notebook.roles import is_task
 from grader.records import Remark
 from grader.report.text import plain
 from grader.store.bounded import Unreadable, file_bytes, json_value

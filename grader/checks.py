@@ -9,6 +9,7 @@ A measurement does not know its thresholds, so a changed threshold never require
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -37,6 +38,8 @@ class Measurement:
 
 def score_measurement(measurement: Measurement, *, zero_at: float, full_at: float) -> Finding:
     """The finding on a measurement; its message contains no number that a student could aim at."""
+    if math.isnan(measurement.value):
+        return Finding(None, f"the check measured no number for {measurement.name}", "", measurement.more)
     measured_value = MeasuredValue(measurement.name, measurement.value, measurement.standard_error, zero_at, full_at)
     score, borderline = score_of(measured_value)
     message = measurement.good if score == 1 else _lost(measurement, score)

@@ -43,6 +43,11 @@ class ArraySpec:
     max_elements: int
     max_dims: int = 5
 
+    def __post_init__(self) -> None:
+        """Refuses another kind with a ValueError."""
+        if self.kind not in ("float", "int"):
+            raise ValueError(f'ArraySpec: expected kind "float" or "int", got {self.kind!r}')
+
 
 AnswerSpec = Mapping[str, ArraySpec]
 
@@ -130,13 +135,16 @@ def read_answer(data: bytes, spec: AnswerSpec) -> dict[str, Array]:
     """
     tensors = read_tensors(data)
     if set(tensors) != set(spec):
-        raise Rejected("the answer is incomplete")
+        names = one_line(", ".join(sorted(tensors)), 100) or "nothing"
+        raise Rejected(f"the answer is incomplete: expected {', '.join(sorted(spec))}, got {names}")
     for name, array_spec in spec.items():
         array = tensors[name]
         if (array.dtype == np.float32) != (array_spec.kind == "float"):
             raise Rejected(f"expected {name} to be {array_spec.kind} numbers, got {array.dtype}")
-        if array.size > array_spec.max_elements or array.ndim > array_spec.max_dims:
-            raise Rejected(f"{name} has {array.size} numbers in {array.ndim} dimensions, more than can be asked for")
+        if array.size > array_spec.max_elements:
+            raise Rejected(f"{name} has {array.size} numbers, more than can be asked for ({array_spec.max_elements})")
+        if array.ndim > array_spec.max_dims:
+            raise Rejected(f"{name} has {array.ndim} dimensions, more than can be asked for ({array_spec.max_dims})")
     return tensors
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 import numpy as np
 
-from grader.errors import ExerciseError, RubricError, one_line
+from grader.errors import ExerciseError, RubricError, nearest, one_line
 from grader.evidence import AnswerSpec
 from grader.records import Address, Array, Evidence, Figure, Stage
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from grader.checks import Check
 
 EXERCISES = "vae_autograder.exercises"  # the group of entry points
+FIRST_BOX = ("components", "ended", "sampling", "trained", "quality")  # kinds of stages about which `questions` asks
+_METHODS = ("questions", "answer_specs", "second_questions", "figures")
 Questions = dict[Stage, dict[str, Array]]  # stage -> name -> array
 Say = Callable[[str], None]
 
@@ -182,7 +184,7 @@ def load_exercise(name: str, beside: Path | None = None) -> Exercise:
         exercise = cast(Exercise, make())
     except Exception as error:
         raise ExerciseError(f"exercise {package!r}: exercise() failed {_in_a_line(error)}") from None
-    _refuse_unknown_names(exercise, f"exercise {package!r}")
+    _refuse_malformed(exercise, f"exercise {package!r}")
     return exercise
 
 
@@ -194,13 +196,64 @@ def _in_a_line(error: Exception) -> str:
     return f"({one_line(f'{type(error).__name__}: {error}', 200)}), in {Path(place).name}, line {line}"
 
 
-def _refuse_unknown_names(exercise: Exercise, where: str) -> None:
+def _refuse_malformed(exercise: Exercise, where: str) -> None:
+    """Refuses an exercise of which something is missing, of another type, or named in one place only."""
+    if not isinstance(exercise, Exercise):
+        names = [name for name in (*Exercise.__annotations__, *_METHODS) if not hasattr(exercise, name)]
+        raise ExerciseError(
+            f"{where}: {', '.join(names)} missing; make its class a subclass of grader.exercise.Exercise"
+        )
+    if not isinstance(exercise.parts, tuple) or not exercise.parts or not all(map(_is_word, exercise.parts)):
+        raise ExerciseError(f'{where}: parts: expected names in a tuple such as ("vae",), got {exercise.parts!r:.60}')
+    if not Path(exercise.in_box).is_dir():
+        raise ExerciseError(f"{where}: in_box: {exercise.in_box}: no such folder")
+    for part, function in exercise.interface.train_functions.items():
+        if part not in exercise.parts:
+            raise ExerciseError(f"{where}: train_functions: unknown part {part!r}{nearest(part, exercise.parts)}")
+        _refuse_unknown_name(exercise, function, f"{where}: train_functions")
     for item, spec in exercise.items.items():
-        for name in spec.names_by_check.values():
-            if name not in spec.implements:
-                raise ExerciseError(f"{where}: item {item!r}: names_by_check: the item does not ask for {name!r}")
-        for earlier in spec.depends_on:
-            if earlier not in implemented_names(exercise):
-                raise ExerciseError(
-                    f"{where}: item {item!r}: depends_on: {earlier!r} is not an item that has questions"
-                )
+        if item.partition(".")[0] not in exercise.parts:
+            raise ExerciseError(f"{where}: items: {item!r}: expected `part.name` with a part of {exercise.parts!r:.60}")
+        _refuse_malformed_item(exercise, item, spec, f"{where}: item {item!r}")
+
+
+def _refuse_malformed_item(exercise: Exercise, item: str, spec: ItemSpec, where: str) -> None:
+    for key in ("implements", "annotate_at", "depends_on"):
+        if not isinstance(names := getattr(spec, key), tuple):
+            raise ExerciseError(f"{where}: {key}: expected a tuple such as ({names!r:.40},), got {names!r:.40}")
+    for key in ("implements", "annotate_at"):
+        for name in getattr(spec, key):
+            _refuse_unknown_name(exercise, name, f"{where}: {key}")
+    for name in spec.names_by_check.values():
+        if name not in spec.implements:
+            raise ExerciseError(f"{where}: names_by_check: the item does not ask for {name!r}")
+    for earlier in spec.depends_on:
+        if earlier == item or earlier not in implemented_names(exercise):
+            raise ExerciseError(f"{where}: depends_on: {earlier!r} is not another item with code that students write")
+
+
+def _refuse_unknown_name(exercise: Exercise, name: str, where: str) -> None:
+    head = name.removesuffix("()").partition(".")[0]
+    if head not in exercise.interface.names:
+        raise ExerciseError(f"{where}: unknown name {name!r}{nearest(head, exercise.interface.names)}")
+
+
+def _is_word(part: object) -> bool:
+    return isinstance(part, str) and part.isidentifier()
+
+
+def refuse_unasked(exercise: Exercise, questions: Questions, specs: Mapping[Address, AnswerSpec]) -> None:
+    """Refuses questions of unknown stages, and specifications of answers to questions that are never asked.
+
+    Raises:
+        ExerciseError: the stage has another kind or part, or nothing is asked in the stage of a specified answer.
+    """
+    known = [Stage.of(kind, part) for part in exercise.parts for kind in FIRST_BOX]
+    for stage in questions:
+        if stage not in known:
+            raise ExerciseError(f"questions: unknown stage {stage!r}{nearest(stage, known)}")
+    for address in specs:
+        if address.stage.part not in exercise.parts:
+            raise ExerciseError(f"answer_specs: {address}: unknown part{nearest(address.stage.part, exercise.parts)}")
+        if address.stage.kind in FIRST_BOX and address.stage not in questions:
+            raise ExerciseError(f"answer_specs: {address}: `questions` asks nothing in the stage {address.stage}")

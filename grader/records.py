@@ -253,7 +253,12 @@ class Evidence:
     def fault(self, source: Address, *names: str) -> Fault:
         """Returns why these arrays of the answer are missing: one of them was unusable, or all are missing."""
         keys = (*(source.array(name) for name in names), source)
-        return next((self.faults[key] for key in keys if key in self.faults), UNANSWERED)
+        if (known := next((self.faults[key] for key in keys if key in self.faults), None)) is not None:
+            return known
+        if any(source.stage.holds(key) for entries in (self.answers, self.faults) for key in entries):
+            what = " and ".join(names) if any(source.holds(key) for key in self.answers) else "an answer"
+            return Fault(Blame.OURS, f"the check asks for {what} of {source}, which the exercise does not specify")
+        return UNANSWERED
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 import pkgutil
 import sys
 import textwrap
@@ -13,19 +14,21 @@ from importlib.metadata import EntryPoint
 from itertools import count
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol
+from typing import Any, Protocol
 
+import numpy as np
 import pytest
 from small_exercise import running
 
 import grader.exercises.vae_mnist.checks as vae_checks
 import grader.skeleton.exercise.checks as skeleton_checks
 from grader import exercise as exercise_module
-from grader.checks import Check, checks_of
+from grader.checks import Check, Measurement, checks_of, score_measurement
 from grader.errors import ExerciseError, RubricError
-from grader.exercise import load_exercise
+from grader.evidence import ArraySpec
+from grader.exercise import Questions, load_exercise, refuse_unasked
 from grader.grading.judge import judge
-from grader.records import Evidence, Outcome
+from grader.records import Address, Blame, Evidence, Outcome, Stage
 from grader.rubric import load_rubric
 
 HEAD = """
@@ -194,9 +197,20 @@ def test_two_checks_with_the_same_name_are_refused(written: Written) -> None:
             "items = {'one.function': ItemSpec(('double',), {'left_': 'tripel'})}",
             "names_by_check: the item does not ask for 'tripel'",
         ),
+        ("items = {'one.training': ItemSpec(depends_on=('one.func',))}", "'one.func' is not another item with code"),
+        ("items = {'one.a': ItemSpec(('double',), depends_on=('one.a',))}", "'one.a' is not another item with code"),
+        ("items = {'one.a': ItemSpec(depends_on='one.b')}", r"depends_on: expected a tuple such as \('one.b',\)"),
+        ("items = {'one.a': ItemSpec(('duoble',))}", "implements: unknown name 'duoble'; did you mean 'double'"),
+        ("items = {'tow.a': ItemSpec(('double',))}", "'tow.a': expected `part.name` with a part of"),
+        ("parts = 'one'", "parts: expected names in a tuple"),
+        ("in_box = 'nowhere'", "in_box: nowhere: no such folder"),
         (
-            "items = {'one.training': ItemSpec(depends_on=('one.func',))}",
-            "'one.func' is not an item that has questions",
+            "interface = replace(TwoNumbers.interface, train_functions={'line': 'train_one'})",
+            "train_functions: unknown part 'line'",
+        ),
+        (
+            "interface = replace(TwoNumbers.interface, train_functions={'one': 'fit'})",
+            "train_functions: unknown name 'fit'",
         ),
     ],
 )
@@ -236,6 +250,42 @@ def test_an_exercise_that_fails_is_refused_in_one_line_with_its_place(
     with pytest.raises(ExerciseError, match=said) as error:
         load_exercise("broken_exercise")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("stage", "address", "said"),
+    [
+        ("traned.one", "", "questions: unknown stage 'traned.one'; did you mean 'trained.one'"),
+        ("trained.three", "", "questions: unknown stage 'trained.three'"),
+        ("", "components.three/function", "answer_specs: components.three/function: unknown part"),
+        (
+            "",
+            "sampling.one/draw",
+            "answer_specs: sampling.one/draw: `questions` asks nothing in the stage sampling.one",
+        ),
+    ],
+)
+def test_questions_and_specified_answers_belong_together(stage: str, address: str, said: str) -> None:
+    questions: Questions = {Stage.of("components", "one"): {}, **({Stage(stage): {}} if stage else {})}
+    specs: dict[Address, Any] = {Address("components.one/function"): {}, **({Address(address): {}} if address else {})}
+    with pytest.raises(ExerciseError, match=said):
+        refuse_unasked(SKELETON, questions, specs)
+
+
+def test_a_check_that_asks_for_an_unspecified_answer_is_a_grader_fault() -> None:
+    answered = Evidence({}, {Address("trained.one/line").array("slope"): np.ones(1, np.float32)}, {})
+    for asked, name in ((Address("trained.one/lien"), "slope"), (Address("trained.one/line"), "slpoe")):
+        fault = answered.fault(asked, name)
+        assert fault.blame is Blame.OURS
+        assert "which the exercise does not specify" in fault.message
+    assert answered.fault(Address("quality.one/apply"), "y").blame is Blame.STUDENT  # nothing of that stage came back
+
+
+def test_a_measurement_that_is_no_number_is_a_grader_fault() -> None:
+    finding = score_measurement(Measurement("share", math.nan, 0.0, "good", ""), zero_at=0.0, full_at=1.0)
+    assert finding.score is None
+    with pytest.raises(ValueError, match="expected kind"):
+        ArraySpec("floats", 1)
 
 
 def test_a_measurement_without_has_thresholds_is_a_grader_fault(written: Written) -> None:

@@ -128,9 +128,11 @@ def _by_seed(
     names: Sequence[str], seeds: Sequence[str], rubric_path: Path, jobs: int, say: Say, *, full: bool
 ) -> dict[str, Results]:
     """The results of the named entries for each seed of the questions."""
+    rubric, exercise = load_rubric(rubric_path)
+    corpus.refuse_other_exercise(rubric.exercise)
     if not full:
         return {seed: quick_results(names, rubric_path, jobs=jobs, seed=seed, say=say) for seed in seeds}
-    load_rubric(rubric_path)[1].prepare(say)
+    exercise.prepare(say)
     runs = [replace(planned(name), seed=seed) for name in names for seed in seeds]
     results = {(result.run.name, result.run.seed): result for result in run_all(runs, rubric_path, jobs, say)}
     return {

@@ -203,6 +203,17 @@ def causes() -> tuple[str, ...]:
     return tuple(_settings()["causes"])
 
 
+def refuse_other_exercise(exercise: str) -> None:
+    """Refuses a rubric of another exercise than the corpus's: its solutions are notebooks of that exercise.
+
+    Raises:
+        GraderError: it is another one.
+    """
+    own = yaml.safe_load((ROOT / _settings()["rubric"]).read_text(encoding="utf-8"))["exercise"]
+    if exercise != own:
+        raise GraderError(f"the solutions of corpus/ belong to the exercise {own}, but the rubric is for {exercise}")
+
+
 @cache
 def _settings() -> dict[str, Any]:
     settings: dict[str, Any] = yaml.safe_load((ROOT / "corpus" / SETTINGS).read_text(encoding="utf-8"))

@@ -17,7 +17,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from grader.evidence import AnswerSpec, as_stored
-from grader.exercise import Exercise, Questions, Say
+from grader.exercise import Exercise, Questions, Say, refuse_unasked
 from grader.grading.answers import decode_answers, merge_evidence, trained_state
 from grader.grading.live_line import LiveLine, unseen
 from grader.grading.machine_faults import with_machine_faults
@@ -112,6 +112,7 @@ def case_of(
 ) -> Case:
     """The notebook as it is run, with the template's provided code restored, and the questions for this seed."""
     questions = exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes)
+    refuse_unasked(exercise, questions, exercise.answer_specs(rubric.sizes))
     restored_notebook = restore_from_templates(notebook, templates)
     name = restored_notebook.template
     template = next(templates[path] for path in templates if Path(path).name == name)
@@ -171,7 +172,7 @@ def retrain(case: Case, part: str, replacement: Mapping[str, Array], say: Say) -
     """
     correct_code_questions = {Stage.of("replace", part): dict(replacement)}
     stages = (Stage.of("trained", part), Stage.of("quality", part))
-    stage_questions = {stage: case.questions[stage] for stage in stages}
+    stage_questions = {stage: case.questions[stage] for stage in stages if stage in case.questions}
     steps = retraining_plan(case.restored, case.exercise, case.rubric.interface.names, case.rubric.limits, part)
     case.boxes.ready(2)
     first = _run_in_box(case, steps, correct_code_questions | stage_questions, say)

@@ -170,7 +170,8 @@ def _error_lines(error: str, place: Place, running: str = "") -> Iterator[str]:
 def _loss_lines(loss: Loss, view: NotebookView | None) -> Iterator[str]:
     """The mistake, its line and a hint, then the checks that it cost."""
     sign = f"{OUTCOME_MARKS[Outcome.FAILED]} " if loss.raised else ""
-    more = f" ({len(loss.checks)} checks, {loss.points})" if loss.unwritten else ""
+    count = f"{len(loss.checks)} {'check' if len(loss.checks) == 1 else 'checks'}"
+    more = f" ({count}, {loss.points})" if loss.unwritten else ""
     yield f"{sign}{student_line(loss.message)}{more}"
     place = place_of(loss, view.written) if view is not None else None
     if place is not None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pytest
 from small_exercise import notebook, running
 
-from grader.exercise import ItemSpec
+from grader.evidence import AnswerSpec
+from grader.exercise import ItemSpec, Questions
 from grader.grading.correct_code import correct_code_questions, definitions
 from grader.grading.follow_through import (
     Replacement,
@@ -23,7 +26,8 @@ from grader.grading.follow_through import (
 )
 from grader.grading.grade import Options, grade, outcomes_with_correct_code
 from grader.grading.regrade import regrade
-from grader.records import CheckVerdict, Evidence, FollowThrough, ItemVerdict, Outcome
+from grader.grading.run import Case, box_pool, retrain
+from grader.records import Address, Array, CheckVerdict, Evidence, FollowThrough, ItemVerdict, Outcome
 from grader.report.words import follow_notes
 from grader.skeleton.exercise.plugin import TwoNumbers
 
@@ -190,6 +194,32 @@ def test_a_follow_through_that_was_never_run_needs_review() -> None:
     _, training = with_follow_through([LOST, SPOILT], rubric, TwoNumbers(), Evidence({}, {}, {}), {})
     assert training.outcome is Outcome.NEEDS_REVIEW
     assert training.lost_in == ("one.function",)
+
+
+class WithoutSecondBox(TwoNumbers):
+    """The small exercise without questions about quality, so that nothing is asked in a second box."""
+
+    def questions(self, rng: np.random.Generator, sizes: Mapping[str, int]) -> Questions:
+        return {stage: asked for stage, asked in super().questions(rng, sizes).items() if stage.kind != "quality"}
+
+    def answer_specs(self, sizes: Mapping[str, int]) -> Mapping[Address, AnswerSpec]:
+        specs = super().answer_specs(sizes)
+        return {address: spec for address, spec in specs.items() if address.stage.kind in {"components", "trained"}}
+
+    def second_questions(self, evidence: Evidence, states: Mapping[str, Mapping[str, Array]]) -> Questions:
+        return {}
+
+
+def test_an_exercise_without_a_second_box_is_trained_again() -> None:
+    exercise, settings = WithoutSecondBox(), running.rubric()
+    questions = exercise.questions(np.random.default_rng(1), settings.sizes)
+    correct_code = correct_code_questions(["double"], exercise, {}, definitions(notebook.reference()))
+    submission = running.restored(notebook.submission(double="def double(x):\n    return 9 * x", train_one=TRAIN))
+    with box_pool(exercise, settings.limits, {}, "bubblewrap") as boxes:
+        evidence = retrain(Case(submission, settings, exercise, questions, boxes), "one", correct_code, lambda _: None)
+    history = evidence.answers[Address.of("trained", "one", "history").array("history")]
+    assert history[-1] < history[0]
+    assert dict(evidence.faults) == {}
 
 
 def graded(folder: Path, **cells: str) -> Any:

@@ -35,9 +35,9 @@ class TwoNumbers(Exercise):
     # code: see `follow_through` in the rubric.
     items: Mapping[str, ItemSpec] = {
         "one.function": ItemSpec(implements=("double",)),
-        "one.training": ItemSpec(implements=("train_one",), annotate_at=("train_one()",), depends_on=("one.function",)),
+        "one.training": ItemSpec(implements=("train_one",), depends_on=("one.function",)),
         "two.function": ItemSpec(implements=("triple",)),
-        "two.training": ItemSpec(implements=("train_two",), annotate_at=("train_two()",), depends_on=("two.function",)),
+        "two.training": ItemSpec(implements=("train_two",), depends_on=("two.function",)),
     }
     sizes: tuple[str, ...] = ("numbers",)
     checks: Mapping[str, Check] = checks_of(checks)

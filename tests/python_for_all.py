@@ -18,7 +18,7 @@ from unittest import mock
 
 import pytest
 
-from grader.sandbox.another_user import closed_above, open_to_all
+from grader.sandbox.box_user import closed_above, open_to_all
 from grader.sandbox.bubblewrap import python_folders, python_program
 
 VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"

@@ -18,9 +18,9 @@ from grader.records import AS_GRADER, Status
 from grader.rubric import load_rubric
 from grader.sandbox import landlock
 from grader.sandbox.backend import Backend
+from grader.sandbox.control_groups import OPEN_FILES
 from grader.sandbox.gpu import present
 from grader.sandbox.isolation import backend_named
-from grader.sandbox.kernel_limits import OPEN_FILES
 from grader.sandbox.layers import missing_here
 
 TOO_MUCH_BYTES = 3 * LIMITS.disk_mb * 1_000_000

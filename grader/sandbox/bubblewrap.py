@@ -20,10 +20,10 @@ from pathlib import Path
 import grader
 from grader.errors import BoxError
 from grader.records import Limits
-from grader.sandbox.another_user import Readable, need_open, new_id, owns_the_kernel
 from grader.sandbox.backend import ENGINE, RUNNER, SPARE_TASKS, WORK, BoxUser, Command, Contents, box_environment
+from grader.sandbox.box_user import Readable, need_open, new_id, owns_the_kernel
+from grader.sandbox.control_groups import counts_tasks_by_box
 from grader.sandbox.gpu import BoxGpu, box_gpu
-from grader.sandbox.kernel_limits import counts_tasks_by_box
 from grader.sandbox.layers import checked
 from grader.sandbox.seccomp import kernel_filter
 

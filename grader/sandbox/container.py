@@ -35,9 +35,9 @@ from grader.sandbox.bubblewrap import (
     python_folders,
     python_program,
 )
+from grader.sandbox.control_groups import rlimits
 from grader.sandbox.gpu import BoxGpu, box_gpu
 from grader.sandbox.in_box.patience import PATIENCE
-from grader.sandbox.kernel_limits import rlimits
 from grader.sandbox.seccomp import engine_profile
 
 ENGINES = ("podman", "docker")

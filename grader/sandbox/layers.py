@@ -10,7 +10,7 @@ import platform
 from collections.abc import Collection
 
 from grader.errors import BoxError
-from grader.sandbox.kernel_limits import can_be_made
+from grader.sandbox.control_groups import can_be_made
 from grader.sandbox.seccomp import kernel_filter
 
 LAYERS: dict[str, str] = {

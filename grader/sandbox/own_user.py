@@ -37,8 +37,8 @@ import grader
 from grader.errors import BoxError
 from grader.records import AS_GRADER, Limits
 from grader.sandbox import landlock
-from grader.sandbox.another_user import closed_above, free_id, need_open, open_to_all, powers_missing
 from grader.sandbox.backend import ENGINE, RUNNER, SPARE_TASKS, Command, Confinement, Contents, Files, box_environment
+from grader.sandbox.box_user import closed_above, free_id, need_open, open_to_all, powers_missing
 from grader.sandbox.bubblewrap import SETTINGS, SYSTEM, private_in_sight, python_folders, python_program
 from grader.sandbox.gpu import BoxGpu, box_gpu, environment_in_place
 from grader.sandbox.launch import files_of, processes_of, statuses

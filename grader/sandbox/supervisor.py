@@ -27,10 +27,10 @@ import psutil
 from grader.errors import BoxError
 from grader.records import Limits, Status
 from grader.sandbox.backend import SPARE_TASKS, Backend, Contents
+from grader.sandbox.control_groups import Cgroups, rlimits
 from grader.sandbox.gpu import present
 from grader.sandbox.in_box.frames import At, Plan, Printed, Questions, Refused, Stage, Want, Warm
 from grader.sandbox.in_box.wire import WireError, read_frame, write_frame
-from grader.sandbox.kernel_limits import Cgroups, rlimits
 from grader.sandbox.received_frames import Inbox
 from grader.sandbox.resource_monitor import End, ResourceMonitor
 

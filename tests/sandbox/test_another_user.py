@@ -12,7 +12,8 @@ from small_exercise import running
 
 from grader.errors import BoxError
 from grader.sandbox import bubblewrap
-from grader.sandbox.another_user import (
+from grader.sandbox.backend import ENGINE
+from grader.sandbox.box_user import (
     COUNT,
     FIRST,
     NEEDED_POWERS,
@@ -22,7 +23,6 @@ from grader.sandbox.another_user import (
     owns_the_kernel,
     powers_missing,
 )
-from grader.sandbox.backend import ENGINE
 from grader.sandbox.bubblewrap import MASKED_FOLDERS, Bubblewrap
 from grader.sandbox.supervisor import Supervisor
 

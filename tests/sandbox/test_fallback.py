@@ -12,7 +12,7 @@ from small_exercise import running
 from grader.records import Status
 from grader.sandbox import layers, resource_monitor
 from grader.sandbox.backend import Command
-from grader.sandbox.kernel_limits import Cgroups, rlimits
+from grader.sandbox.control_groups import Cgroups, rlimits
 
 FILES = """
 for n in range(COUNT):

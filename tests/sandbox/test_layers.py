@@ -12,8 +12,8 @@ from small_box import answer_of, run_script
 
 from grader.errors import BoxError
 from grader.sandbox.bubblewrap import Bubblewrap
+from grader.sandbox.control_groups import can_be_made
 from grader.sandbox.isolation import backend_named
-from grader.sandbox.kernel_limits import can_be_made
 from grader.sandbox.layers import LAYERS, missing_here
 
 ROOT = os.getuid() == 0

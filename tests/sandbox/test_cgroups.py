@@ -19,7 +19,7 @@ def unified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for folder in (tmp_path, tmp_path / "user", own):
         (folder / "cgroup.procs").touch()
     monkeypatch.setattr(control_groups, "ROOT", tmp_path)
-    monkeypatch.setattr(control_groups, "_own", lambda *_: own)
+    monkeypatch.setattr(control_groups, "_current_group", lambda *_: own)
     return own
 
 
@@ -56,11 +56,11 @@ def test_each_box_has_its_share_of_the_cores_with_groups_of_version_1(
     for controller in ("memory", "pids", "cpu"):
         (tmp_path / controller).mkdir()
     monkeypatch.setattr(control_groups, "ROOT", tmp_path)
-    monkeypatch.setattr(control_groups, "_own", lambda _, root: root)
+    monkeypatch.setattr(control_groups, "_current_group", lambda _, root: root)
     made = Cgroups(100, 20)
     assert [folder.parent.name for folder in made.folders] == ["memory", "pids", "cpu"]
     assert (made.folders[2] / "cpu.shares").read_text() == "1024"
-    assert len(made.join) == 3
+    assert len(made.procs_files) == 3
 
 
 def test_no_group_is_created_if_groups_are_disabled(unified: Path) -> None:

@@ -19,7 +19,7 @@ from grader.errors import BoxError
 from grader.records import Status
 from grader.sandbox import control_groups
 from grader.sandbox.control_groups import PREFIX, Cgroups
-from grader.sandbox.isolation import Unconfined
+from grader.sandbox.unconfined import Unconfined
 
 HERE = Path(__file__).parent
 SUPERVISOR = f"""

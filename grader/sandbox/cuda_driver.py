@@ -1,8 +1,8 @@
 """The libraries of NVIDIA's driver that CUDA needs: where they are on this machine, and how a box finds them.
 
-The libraries of NVIDIA's driver belong to the driver and not to PyTorch, and are in a folder that the machine's owner
-has chosen. A box has a clean environment and does not know a folder that only `LD_LIBRARY_PATH` names: then these
-libraries, and nothing else of their folder, are mounted into a separate folder.
+They belong to the driver and not to PyTorch, and are in a folder that the machine's owner has chosen. A box has a clean
+environment and does not know a folder that only `LD_LIBRARY_PATH` names: then these libraries, and nothing else of
+their folder, are mounted into a separate folder.
 """
 
 from __future__ import annotations

@@ -368,13 +368,12 @@ def machine_now(environment: Mapping[str, str]) -> tuple[dict[str, Any], bool]:
     """A description of this machine, and whether boxes get a GPU."""
     import psutil
 
-    from grader.sandbox.gpu import gpus, present
+    from grader.sandbox.gpu import boxes_get_gpu, gpus
 
     asked = subprocess.run([sys.executable, "-c", PROBE], env=dict(environment), capture_output=True, text=True)
     cards = [f"{card.name}, {card.total_mb} MiB, {card.free_mb} MiB free" for card in gpus()]
-    unknown = (
-        "a driver, but nvidia-smi does not say what it drives" if present() else "none: this is measured on the CPU"
-    )
+    has_gpu = boxes_get_gpu()
+    unknown = "a driver, but nvidia-smi does not say what it drives" if has_gpu else "none: this is measured on the CPU"
     found: dict[str, Any] = {
         "taken": datetime.now(UTC).isoformat(timespec="seconds"),
         "GPU": "; ".join(cards) or unknown,
@@ -387,7 +386,7 @@ def machine_now(environment: Mapping[str, str]) -> tuple[dict[str, Any], bool]:
         found |= json.loads(asked.stdout)
     except ValueError:
         found["torch"] = f"does not load: {(asked.stderr.strip().splitlines() or [''])[-1][:200]}"
-    return found, present()
+    return found, has_gpu
 
 
 def _driver() -> str:

@@ -53,7 +53,7 @@ def no_boxes(*_: object) -> Iterator[Any]:
         isolation = "bubblewrap"
         has_gpu = False
 
-        def ready(self, count: int) -> None:
+        def ensure_waiting(self, count: int) -> None:
             """Does nothing."""
 
     yield Boxes()

@@ -18,8 +18,8 @@ from unittest import mock
 
 import pytest
 
-from grader.sandbox.another_user import closed_above, open_to_all
-from grader.sandbox.bubblewrap import python_folders, python_program
+from grader.sandbox.box_contents import python_folders, python_program
+from grader.sandbox.box_user import closed_above, open_to_all
 
 VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
 PLACES = ("/usr/bin", "/usr/local/bin")

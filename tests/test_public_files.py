@@ -15,7 +15,7 @@ import yaml
 
 import grader
 from docs.site.conf import GROUPS
-from grader.sandbox.bubblewrap import SYSTEM
+from grader.sandbox.box_contents import SYSTEM
 
 ROOT = Path(__file__).parents[1]
 CONTAINERFILE = ROOT / "Containerfile"

@@ -26,7 +26,7 @@ from grader.grading.run_folder import store_retraining, store_run, stored_eviden
 from grader.notebook.format import dump_notebook
 from grader.records import ItemVerdict, Notebook
 from grader.rubric import load_rubric
-from grader.sandbox.launch import end_with_parent
+from grader.sandbox.launch import signal_on_parent_death
 from grader.store.files import write_atomically
 
 RUNS = Path("runs/audit")
@@ -130,5 +130,5 @@ def _pin(cores: multiprocessing.Queue[int]) -> None:
 
     The worker and its boxes end with the audit.
     """
-    end_with_parent()
+    signal_on_parent_death()
     os.sched_setaffinity(0, {cores.get()})

@@ -32,7 +32,7 @@ from grader.report.report_json import dump
 from grader.report.text import plain, points_text
 from grader.report.totals import counted_milli
 from grader.rubric import load_rubric
-from grader.sandbox.launch import end_with_parent
+from grader.sandbox.launch import signal_on_parent_death
 from grader.store.files import locked
 
 CHUNK = 8
@@ -165,7 +165,7 @@ def judge_each(judge: Callable[[Work], Judgement], work: Sequence[Work], jobs: i
     if jobs == 1 or len(work) < 2 * CHUNK:
         return _counted(map(judge, work), len(work), say)
     context = multiprocessing.get_context("fork")  # safe: no threads were started, and no large library is loaded
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=end_with_parent) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=signal_on_parent_death) as pool:
         return _counted(pool.map(judge, work, chunksize=CHUNK), len(work), say)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Collection, Sequence
 from pydantic import TypeAdapter
 
 from grader.batch.class_records import Job, JobResult
-from grader.sandbox.launch import end_with_parent
+from grader.sandbox.launch import signal_on_parent_death
 from grader.store.json_files import json_line, parse_json
 
 JOB: TypeAdapter[Job] = TypeAdapter(Job)
@@ -29,13 +29,13 @@ def command(cores: Collection[int]) -> list[str]:
 
 def main(parent: str, cores: str) -> None:
     """Runs jobs until the input ends."""
-    end_with_parent()
+    signal_on_parent_death()
     if os.getppid() != int(parent):  # the parent died before this process could ask to end with it
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     if cores:
         os.sched_setaffinity(0, {int(core) for core in cores.split(",")})
-    from grader.batch.work import work  # slow to load, so after `end_with_parent`
+    from grader.batch.work import work  # slow to load, so after `signal_on_parent_death`
 
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # keeps printed text out of the answers

@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 
 from grader.doctor import gpu as on_gpu
-from grader.sandbox.kernel_limits import ROOT
+from grader.sandbox.control_groups import ROOT
 
 MARK = "vae-autograder-doctor"  # the name of the process that tries to outlive its box
 

@@ -18,10 +18,10 @@ from grader.records import AS_GRADER, Status
 from grader.rubric import load_rubric
 from grader.sandbox import landlock
 from grader.sandbox.backend import Backend
-from grader.sandbox.gpu import present
+from grader.sandbox.gpu import boxes_get_gpu
 from grader.sandbox.isolation import backend_named
-from grader.sandbox.kernel_limits import OPEN_FILES
 from grader.sandbox.layers import missing_here
+from grader.sandbox.resource_limits import OPEN_FILES
 
 TOO_MUCH_BYTES = 3 * LIMITS.disk_mb * 1_000_000
 MOST_PROCESSES = 60
@@ -54,7 +54,7 @@ def examine(rubric_path: Path, isolation: str, say: Say) -> list[Promise]:
     if isolation == "none":  # the attempts would succeed, and could do harm
         open_door = "student code runs as you, and can read and change all your files"
         return [Promise("isolation", PromiseState.BROKEN, open_door, promises.ISOLATE)]
-    gpu, namespaces = present(), isolation != "user"
+    gpu, namespaces = boxes_get_gpu(), isolation != "user"
     start = _START if namespaces else "do what the message says, or choose --isolation bubblewrap or container"
     with host(hidden_paths(rubric_path)) as outside:
         inputs = outside.inputs | {"too_much_bytes": TOO_MUCH_BYTES, "too_many": 3 * MOST_PROCESSES}

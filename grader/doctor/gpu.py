@@ -13,18 +13,8 @@ from typing import Any
 
 from grader.doctor.promises import Promise, PromiseState
 from grader.report.text import plain
-from grader.sandbox.gpu import (
-    DEVICES,
-    FOLDERS,
-    LIBRARY,
-    LIBRARY_PATH,
-    VISIBLE,
-    cuda_driver,
-    gpus,
-    has_driver,
-    is_wsl,
-    present,
-)
+from grader.sandbox.cuda_driver import FOLDERS, LIBRARY, LIBRARY_PATH, find_cuda_driver
+from grader.sandbox.gpu import DEVICES, VISIBLE, boxes_get_gpu, gpus, has_driver, is_wsl
 
 TITLE = "GPU"
 BUS = Path("/sys/bus/pci/devices")
@@ -88,12 +78,12 @@ class Outside:
 
 def outside() -> Outside:
     """Returns what this machine shows about its GPUs now."""
-    library = cuda_driver()
+    library = find_cuda_driver()
     nodes = () if is_wsl() else NODES
     missing = tuple(f"/dev/{name}" for name in nodes if not (DEVICES / name).exists())
     if nodes and not any(path.name[6:].isdigit() for path in DEVICES.glob("nvidia*")):
         missing += ("/dev/nvidia0",)
-    hidden = has_driver() and not present()
+    hidden = has_driver() and not boxes_get_gpu()
     return Outside(_on_bus(), has_driver(), hidden, missing, str(library.folder) if library else "", len(gpus()))
 
 

@@ -186,7 +186,7 @@ def _run_and_judge(task: _Task, say: Say) -> _GradedRun:
     rubric, exercise, options = task.rubric, task.exercise, task.options
     with box_pool(exercise, rubric.limits, exercise.prepare(say), options.isolation, task.private) as boxes:
         say("starting the sandbox")
-        boxes.ready(1)
+        boxes.ensure_waiting(1)
         templates = load_templates(task.rubric_path, rubric)
         reference_code = reference_definitions(task.rubric_path, rubric)
         seed = options.seed or secrets.token_hex(16)

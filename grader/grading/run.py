@@ -61,7 +61,7 @@ from grader.sandbox.gpu import gpu
 from grader.sandbox.in_box.frames import At, CellRequest, CellStep, Printed, Replay, Step
 from grader.sandbox.isolation import backend_named
 from grader.sandbox.received_frames import Inbox
-from grader.sandbox.supervisor import ENDED_ITSELF, BoxPool, SandboxResult
+from grader.sandbox.supervisor import BoxPool, SandboxResult
 
 OF_TRAINING = ("quality", "decode")  # stages that cannot be graded after an unfinished training
 OUT_OF_TIME = re.compile(r"stopped after \d+ s")  # of a cell; a cell stopped for too much output has another text
@@ -148,7 +148,7 @@ def run_submission(
     names = case.rubric.interface.names
     steps = first_plan(case.restored, case.exercise, names, case.rubric.limits, parts)
     needs_second_box = parts is None and will_train(case.restored, case.exercise, names)
-    case.boxes.ready(1 + needs_second_box)  # the second one imports while the first one leaves a core idle
+    case.boxes.ensure_waiting(1 + needs_second_box)  # the second one imports while the first one leaves a core idle
     first = _run_in_box(case, steps, case.questions, say, preloading, whole_notebook=True)
     stages = {step.stage for step in stage_steps(steps)}
     specs = _specs(case, case.questions)
@@ -174,7 +174,7 @@ def retrain(case: Case, part: str, replacement: Mapping[str, Array], say: Say) -
     stages = (Stage.of("trained", part), Stage.of("quality", part))
     stage_questions = {stage: case.questions[stage] for stage in stages if stage in case.questions}
     steps = retraining_plan(case.restored, case.exercise, case.rubric.interface.names, case.rubric.limits, part)
-    case.boxes.ready(2)
+    case.boxes.ensure_waiting(2)
     first = _run_in_box(case, steps, correct_code_questions | stage_questions, say)
     specs = _specs(case, stage_questions)
     evidence = decode_answers(first.inbox, specs, stage_questions, first.status, first.event)
@@ -237,11 +237,11 @@ def _run_in_box(
         seconds_used += result.wall_s
         cell = result.at.cell
         is_last_try = len(ending_cells) >= limits.kernel_restarts or seconds_used >= limits.wall_s
-        ended_by_cell = result.event == ENDED_ITSELF and not result.inbox.faults
+        ended_by_cell = result.ended_itself and not result.inbox.faults
         if not ended_by_cell or cell is None or cell in ending_cells or is_last_try:
             break
         ending_cells[cell] = CellRun(cell, CellStatus.DIED, 0.0)  # its duration is unknown
-        case.boxes.ready(1)
+        case.boxes.ensure_waiting(1)
         say(f"cell {cell + 1} ended all processes; the notebook runs again without it")
     result.inbox.cells.update(ending_cells)
     return result

@@ -32,12 +32,12 @@ class BoxUser:
     id: int  # on the machine
     inside: int  # the id in the box
     descriptors: tuple[int, int]  # where the box's outermost process finds its two user namespaces
-    last: bool  # no further user namespace can be made inside
+    forbids_nested_namespaces: bool  # whether code in the box can make no further user namespace
 
 
 @dataclass(frozen=True, slots=True)
 class Confinement:
-    """Restrictions for a box without namespaces, applied by `launch.stand_guard` and `launch.give_up`."""
+    """Restrictions for a box without namespaces, applied by `launch.stand_guard` and `launch.drop_privileges`."""
 
     id: int | None  # of a user who owns nothing else; None: the box runs as the grader's own account
     folder: str  # of this box only; the guard removes it if the supervisor is gone
@@ -67,7 +67,7 @@ class Command:
     user: BoxUser | None = None  # None: the box's user is the one that runs the grader
     confinement: Confinement | None = None  # None: namespaces isolate the box, or nothing does
     # Measures the box's files, given the ids of its processes; None if the folders themselves have a maximum size.
-    files: Callable[[Collection[int]], Files] | None = None
+    count_files: Callable[[Collection[int]], Files] | None = None
     memory_folders: Sequence[str] = ()  # in the box: files there are in memory, but count as no process's memory
     # Called once when that process is dead; raises BoxError if something could not be removed.
     end: Callable[[], None] = lambda: None
@@ -77,8 +77,9 @@ class Backend(Protocol):
     """Builds the command that runs the in-box runner with its frames on standard input and output."""
 
     name: str  # in reports: the option's word, with details if the isolation differs between machines
-    without: frozenset[str]  # layers that are left out; only tests and the doctor leave out any
-    limits_itself: bool  # memory, tasks and files are limited by the container engine, not by the supervisor
+    # Layers that the supervisor leaves out: those that a container engine enforces, and those that tests and the doctor
+    # leave out to show their effect.
+    without: frozenset[str]
 
     def command(self, contents: Contents, limits: Limits, *, gpu: bool) -> Command:
         """How the box's outermost process is started."""

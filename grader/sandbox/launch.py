@@ -3,9 +3,8 @@
 A separate program, because the alternative (code between fork and exec in a process with threads) is unsafe. Its only
 argument is JSON: {"supervisor": our parent's process id, "cgroups": [files to write our process id to],
 "limits": {"NOFILE": 4096, ...}, "descriptors": {"9": the bytes to be read there, in hexadecimal}, "command": [...],
-"user": null, or {"id": on the machine, "inside": 1000, "descriptors": [10, 11], "last": whether the box may create no
-further user namespace}, "confinement": null, or the restrictions of a box without namespaces, see
-`grader.sandbox.backend.Confinement`}.
+"user": null, or the fields of `grader.sandbox.backend.BoxUser`, "confinement": null, or the fields of
+`grader.sandbox.backend.Confinement`, which restrict a box without namespaces}.
 
 With {"end": user id} instead, it kills every process of that user.
 """
@@ -29,7 +28,7 @@ LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT, BENEATH = 444, 445, 446, 1
 O_PATH = 0o10000000  # of Linux, on x86_64 and aarch64
 NEW_USER = 0x1000_0000
 END_S = 30.0  # until killed processes must be gone
-AS_THEY_ARE = "0 0 4294967295"
+ALL_IDS_UNCHANGED = "0 0 4294967295"  # a line of uid_map and gid_map
 
 
 def main() -> None:
@@ -38,7 +37,8 @@ def main() -> None:
     if "end" in request:
         sys.exit(0 if end_all(request["end"]) else 1)
     if sys.platform == "linux":
-        stay_together(request["supervisor"])
+        die_with_parent(request["supervisor"])  # even while the box is being built
+        prctl(PR_SET_CHILD_SUBREAPER, 1)  # it also becomes the parent of descendants whose own parent has ended
     confinement = request["confinement"]
     if confinement is not None:
         stand_guard(request["supervisor"], confinement["id"], confinement.pop("folder"), confinement.pop("shared"))
@@ -57,20 +57,12 @@ def main() -> None:
     if request["user"] is not None:
         make_user_namespaces(**request["user"])
     if confinement is not None:
-        give_up(**confinement)
+        drop_privileges(**confinement)
     command = request["command"]
     os.execv(command[0], command)
 
 
-def stay_together(supervisor: int) -> None:
-    """Makes this process die with its supervisor, even while the box is being built, and adopt orphans."""
-    end_with_parent()
-    prctl(PR_SET_CHILD_SUBREAPER, 1)
-    if os.getppid() != supervisor:  # it died before the call above
-        os._exit(1)
-
-
-def make_user_namespaces(id: int, inside: int, descriptors: list[int], last: bool) -> None:
+def make_user_namespaces(id: int, inside: int, descriptors: list[int], forbids_nested_namespaces: bool) -> None:
     """Opens, on the two descriptors, the user namespaces in which root builds a box for another user.
 
     The first maps all users of the machine: in it, root can bind files below folders that only root may enter. The
@@ -79,25 +71,25 @@ def make_user_namespaces(id: int, inside: int, descriptors: list[int], last: boo
     """
     os.setgroups([])
     first, second = descriptors
-    builder = process_in_namespace(lambda: make_second(id, inside, last))
+    builder = process_in_namespace(lambda: make_second(id, inside, forbids_nested_namespaces))
     keep_namespace(builder, first)
-    map_users(builder, AS_THEY_ARE)
+    map_users(builder, ALL_IDS_UNCHANGED)
     os.kill(builder, signal.SIGCONT)
     wait_for(builder)
     keep_namespace(builder, second)
-    end(builder)
+    kill_and_wait(builder)
 
 
-def make_second(id: int, inside: int, last: bool) -> None:
+def make_second(id: int, inside: int, forbids_nested_namespaces: bool) -> None:
     """Moves this process from the first namespace into the second, and stops it there."""
-    if last:
+    if forbids_nested_namespaces:
         write("/proc/sys/user/max_user_namespaces", "1")
     other = process_in_namespace(lambda: None)
     map_users(other, f"{inside} {id} 1")
     if ctypes.CDLL(None).setns(os.open(f"/proc/{other}/ns/user", os.O_RDONLY), NEW_USER):
         raise OSError("the second user namespace cannot be entered")
-    end(other)
-    stand_still()
+    kill_and_wait(other)
+    stop_until_continued()
 
 
 def process_in_namespace(act: Callable[[], None]) -> int:
@@ -109,7 +101,7 @@ def process_in_namespace(act: Callable[[], None]) -> int:
     try:
         if ctypes.CDLL(None).unshare(NEW_USER):
             raise OSError("a user namespace was refused")
-        stand_still()
+        stop_until_continued()
         act()
     except OSError as error:
         os.write(2, f"launch: {error}\n".encode())
@@ -117,10 +109,10 @@ def process_in_namespace(act: Callable[[], None]) -> int:
         os._exit(1)
 
 
-def stand_still() -> None:
+def stop_until_continued() -> None:
     """Stops this process until its parent, which may inspect it meanwhile, continues it; it dies with its parent."""
     prctl(PR_SET_DUMPABLE, 1)
-    end_with_parent()
+    signal_on_parent_death()
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
@@ -134,8 +126,8 @@ def wait_for(child: int) -> None:
         raise SystemExit("launch: root cannot make a user namespace for the box, and runs no notebook as root")
 
 
-def end(child: int) -> None:
-    """Kills the process, and waits until it is gone."""
+def kill_and_wait(child: int) -> None:
+    """Kills the child process, and waits until it is gone."""
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
 
@@ -169,7 +161,7 @@ def stand_guard(supervisor: int, user: int | None, folder: str, shared: list[str
         os.dup2(nothing, number)
     status = 1 << 8  # as if the child had ended with 1, if this process is ended before the child
     try:
-        end_with_parent(signal.SIGTERM)
+        signal_on_parent_death(signal.SIGTERM)
         ended = 0
         while ended != child and os.getppid() == supervisor:
             ended, status = os.wait()
@@ -254,7 +246,7 @@ def statuses() -> Iterator[tuple[int, dict[str, list[str]]]]:
             yield int(name), fields
 
 
-def give_up(
+def drop_privileges(
     id: int | None, tasks: int | None, ruleset: str | None, rules: list[tuple[str, int]], filter: str | None
 ) -> None:
     """Makes this process the box's user, without capabilities, and applies the ruleset and the filter."""
@@ -268,16 +260,16 @@ def give_up(
         for power in range(LAST_CAP + 1):  # the kernel refuses those that it does not know
             prctl(PR_CAPBSET_DROP, power)
         become(id)
-    must(libc.capset(struct.pack("=Ii", CAP_VERSION, 0), bytes(24)), "the powers cannot be given up")
+    checked_call(libc.capset(struct.pack("=Ii", CAP_VERSION, 0), bytes(24)), "the powers cannot be given up")
     die_with_parent(parent)  # a process that becomes another user must set it again
-    must(prctl(PR_SET_NO_NEW_PRIVS, 1), "new powers cannot be forbidden")
+    checked_call(prctl(PR_SET_NO_NEW_PRIVS, 1), "new powers cannot be forbidden")
     if landlock is not None:
-        must(libc.syscall(LANDLOCK_RESTRICT, landlock, 0), "Landlock was refused")
+        checked_call(libc.syscall(LANDLOCK_RESTRICT, landlock, 0), "Landlock was refused")
         os.close(landlock)
     if filter is not None:
         steps = ctypes.create_string_buffer(bytes.fromhex(filter))
         program = struct.pack("@HP", (len(steps) - 1) // 8, ctypes.addressof(steps))
-        must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program), "the filter was refused")
+        checked_call(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program), "the filter was refused")
 
 
 def open_rules(libc: ctypes.CDLL, ruleset: str | None, rules: list[tuple[str, int]]) -> int | None:
@@ -285,11 +277,11 @@ def open_rules(libc: ctypes.CDLL, ruleset: str | None, rules: list[tuple[str, in
     if ruleset is None:
         return None
     attributes = bytes.fromhex(ruleset)
-    landlock = must(libc.syscall(LANDLOCK_CREATE, attributes, len(attributes), 0), "Landlock was refused")
+    landlock = checked_call(libc.syscall(LANDLOCK_CREATE, attributes, len(attributes), 0), "Landlock was refused")
     for path, rights in rules:
         place = os.open(path, O_PATH | os.O_CLOEXEC)
         rule = struct.pack("=Qi", rights, place)
-        must(libc.syscall(LANDLOCK_ADD, landlock, BENEATH, rule, 0), f"{path}: Landlock was refused")
+        checked_call(libc.syscall(LANDLOCK_ADD, landlock, BENEATH, rule, 0), f"{path}: Landlock was refused")
         os.close(place)
     return landlock
 
@@ -303,12 +295,12 @@ def become(user: int) -> None:
 
 def die_with_parent(parent: int) -> None:
     """Makes this process die with its parent; ends it at once if its parent is no longer `parent`."""
-    end_with_parent()
+    signal_on_parent_death()
     if os.getppid() != parent:
         os._exit(1)
 
 
-def end_with_parent(by: int = signal.SIGKILL) -> None:
+def signal_on_parent_death(by: int = signal.SIGKILL) -> None:
     """Asks the kernel to send this process the signal as soon as its parent ends; only on Linux."""
     prctl(PR_SET_PDEATHSIG, by)
 
@@ -318,7 +310,7 @@ def prctl(request: int, argument: int, address: bytes | int = 0) -> int:
     return int(ctypes.CDLL(None, use_errno=True).prctl(request, argument, address, 0, 0))
 
 
-def must(result: int, refused: str) -> int:
+def checked_call(result: int, refused: str) -> int:
     """Returns the result of a call, if the call succeeded.
 
     Raises:

@@ -10,7 +10,7 @@ import platform
 from collections.abc import Collection
 
 from grader.errors import BoxError
-from grader.sandbox.kernel_limits import can_be_made
+from grader.sandbox.control_groups import can_make_groups
 from grader.sandbox.seccomp import kernel_filter
 
 LAYERS: dict[str, str] = {
@@ -44,7 +44,7 @@ LAYERS_WITHOUT_NAMESPACES: dict[str, str] = {
 }
 
 
-def checked(without: Collection[str], layers: Collection[str] = LAYERS) -> frozenset[str]:
+def known_layers(without: Collection[str], layers: Collection[str] = LAYERS) -> frozenset[str]:
     """Returns the layers to leave out.
 
     Raises:
@@ -63,7 +63,7 @@ def missing_here() -> dict[str, str]:
             f"the kernel call numbers of {platform.machine()} are not known, so no call is refused by number; "
             "only capabilities and namespaces protect the machine"
         )
-    if not can_be_made():
+    if not can_make_groups():
         missing["cgroups"] = (
             "this account may not create control groups, so memory and processes are checked ten times per second: "
             "a sandbox may exceed its limit for a moment, and only visible memory is limited"

@@ -37,12 +37,19 @@ import grader
 from grader.errors import BoxError
 from grader.records import AS_GRADER, Limits
 from grader.sandbox import landlock
-from grader.sandbox.another_user import closed_above, free_id, need_open, open_to_all, powers_missing
 from grader.sandbox.backend import ENGINE, RUNNER, SPARE_TASKS, Command, Confinement, Contents, Files, box_environment
-from grader.sandbox.bubblewrap import SETTINGS, SYSTEM, private_in_sight, python_folders, python_program
+from grader.sandbox.box_contents import SETTINGS, SYSTEM, private_in_sight, python_folders, python_program
+from grader.sandbox.box_user import (
+    closed_above,
+    free_id,
+    need_open,
+    powers_missing,
+    readable_copy,
+    tree_open_to_all,
+)
 from grader.sandbox.gpu import BoxGpu, box_gpu, environment_in_place
 from grader.sandbox.launch import files_of, processes_of, statuses
-from grader.sandbox.layers import LAYERS_WITHOUT_NAMESPACES, checked
+from grader.sandbox.layers import LAYERS_WITHOUT_NAMESPACES, known_layers
 from grader.sandbox.resource_monitor import MAX_FILES
 from grader.sandbox.seccomp import kernel_filter
 
@@ -50,7 +57,7 @@ DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom",
 LEAST_LANDLOCK = 3  # needed if boxes run as the grader's account: earlier versions cannot forbid truncating its files
 # Times the box's limit: the grader's account also starts other processes meanwhile, such as other boxes.
 TASKS_FACTOR = 4
-TRY = "import os, sys\nprint(*(int(os.access(p, os.R_OK) or os.access(p, os.X_OK)) for p in sys.argv[1:]))"
+ACCESS_SCRIPT = "import os, sys\nprint(*(int(os.access(p, os.R_OK) or os.access(p, os.X_OK)) for p in sys.argv[1:]))"
 MEMORY = "/dev/shm"  # where the C library puts every user's semaphores and shared memory
 SHARED_FOLDERS = ("/tmp", "/var/tmp", MEMORY, "/dev/mqueue", "/run/lock")
 OBJECTS = {"shm": "shmid", "sem": "semid", "msg": "msqid"}  # of System V, and the column of their ids in /proc/sysvipc
@@ -64,18 +71,16 @@ class OwnUser:
         BoxError: this machine or account cannot isolate a notebook, or a layer is unknown.
     """
 
-    limits_itself = False
-
     def __init__(
         self, without: Collection[str] = (), private: Collection[Path] = (), offered: int | None = None
     ) -> None:
-        self.without = checked(without, LAYERS_WITHOUT_NAMESPACES)
+        self.without = known_layers(without, LAYERS_WITHOUT_NAMESPACES)
         self._private = private
         self._landlock = (landlock.version() if offered is None else offered) if self._with("landlock") else 0
         self._another = os.geteuid() == 0 and self._with("another user")
         landlock_note = f"Landlock {self._landlock}" if self._landlock else "no Landlock"
         self.name = f"{'user' if self._another else AS_GRADER}: {landlock_note}"
-        self._refuse()
+        self._refuse_unsuitable_machine()
 
     def command(self, contents: Contents, limits: Limits, *, gpu: bool) -> Command:
         """See `Backend`; everything that the box may write is in one folder, which is removed at the end."""
@@ -84,7 +89,7 @@ class OwnUser:
             need_open(python_folders())
             self._refuse_what_strangers_read(user)
         folder = Path(tempfile.mkdtemp(prefix="box-"))
-        end = partial(remove, user, folder)
+        end = partial(remove_leftovers, user, folder)
         try:
             return self._command(user, folder, contents, limits, gpu)
         except BaseException:
@@ -102,7 +107,9 @@ class OwnUser:
                     f"isolation 'user': {closed[0]}: expected a folder that every user may enter, because the box has a"
                     f" user of its own; got a private one; set TMPDIR to another, or `chmod o+x {closed[0]}`"
                 )
-            folders = {inside: _within_reach(outside, folder, user) for inside, outside in contents.items()}
+            for inside, outside in contents.items():
+                if closed_above(outside) or not tree_open_to_all(outside):
+                    folders[inside] = readable_copy(outside, folder, user)
             for path in (home, temporary, work):
                 os.chown(path, user, user)
             os.chown(folder, 0, user)
@@ -128,8 +135,8 @@ class OwnUser:
             [python_program(), f"{folders[ENGINE]}/{RUNNER}"],
             environment,
             confinement=confinement,
-            files=FileCounter(user, (home, temporary, work)),
-            end=partial(remove, user, folder),
+            count_files=FileCounter(user, (home, temporary, work)),
+            end=partial(remove_leftovers, user, folder),
         )
 
     def _rules(
@@ -140,7 +147,7 @@ class OwnUser:
         hidden = private_in_sight(self._private)
         rights = dict.fromkeys(DEVICES, landlock.DEVICE)
         for path in readable:
-            rights |= _all_but(Path(path), hidden)
+            rights |= _readable_except(Path(path), hidden)
         rights |= {MEMORY: landlock.SHARED} | dict.fromkeys(map(str, writable), landlock.OWN_FOLDER) | gpu_rights(card)
         for path, allowed in rights.items():
             if Path(path).exists():
@@ -155,7 +162,7 @@ class OwnUser:
     def _with(self, layer: str) -> bool:
         return layer not in self.without
 
-    def _refuse(self) -> None:
+    def _refuse_unsuitable_machine(self) -> None:
         """Checks that this machine and account can isolate a notebook without namespaces.
 
         Raises:
@@ -189,7 +196,7 @@ class OwnUser:
             BoxError: one of the two is not the case; the message says what to do.
         """
         private = [] if self._landlock else sorted(_without_python({Path(grader.__file__).parent, *self._private}))
-        command = [python_program(), "-I", "-S", "-c", TRY, *map(str, private)]
+        command = [python_program(), "-I", "-S", "-c", ACCESS_SCRIPT, *map(str, private)]
         try:
             answer = subprocess.run(
                 command, user=user, group=user, extra_groups=(), cwd="/", env={}, capture_output=True, text=True
@@ -229,7 +236,7 @@ def tasks_of(user: int) -> int:
     return sum(int(fields["Threads"][0]) for _, fields in statuses() if str(user) in fields["Uid"])
 
 
-def _all_but(path: Path, hidden: Collection[Path]) -> dict[str, int]:
+def _readable_except(path: Path, hidden: Collection[Path]) -> dict[str, int]:
     """Returns rights with which everything below the path can be read except the hidden folders.
 
     A folder that contains a hidden one can be listed, because Python lists folders to find its packages; its other
@@ -242,7 +249,7 @@ def _all_but(path: Path, hidden: Collection[Path]) -> dict[str, int]:
         return {}
     rights = {str(path): landlock.READ_DIR}
     for child in path.iterdir():
-        rights |= _all_but(child, hidden)
+        rights |= _readable_except(child, hidden)
     return rights
 
 
@@ -254,25 +261,6 @@ def _without_python(folders: Collection[Path]) -> Iterator[Path]:
             yield folder
         elif folder not in needed:
             yield from _without_python([*folder.iterdir()])
-
-
-def _within_reach(path: Path, folder: Path, user: int) -> Path:
-    """Returns the path, if every user can read it and all below it; else a copy in the folder, for that user alone."""
-    everything = (path, *path.rglob("*"))
-    if not closed_above(path) and all(open_to_all(each) for each in everything):
-        return path
-    place = Path(tempfile.mkdtemp(dir=folder, prefix="contents-"))
-    copy = place / path.name
-    for each in everything:
-        other = copy / each.relative_to(path)
-        if each.is_dir():
-            other.mkdir()
-        else:
-            other.write_bytes(each.read_bytes())
-    for each in (place, copy, *copy.rglob("*")):
-        os.chown(each, 0, user)
-        each.chmod(0o750 if each.is_dir() else 0o640)
-    return copy
 
 
 class FileCounter:
@@ -309,7 +297,7 @@ class FileCounter:
         return Files(fullest, memory / 1e6, count)
 
 
-def remove(user: int | None, folder: Path) -> None:
+def remove_leftovers(user: int | None, folder: Path) -> None:
     """Removes the folder and, if only the box has this user, every process, file and object of the user.
 
     Raises:
@@ -319,9 +307,9 @@ def remove(user: int | None, folder: Path) -> None:
     if user is not None:
         leftovers += _end_processes(user)
         for place in SHARED_FOLDERS:
-            leftovers += [path for path in files_of(user, place) if not _is_removed(path)]
+            leftovers += [path for path in files_of(user, place) if not _remove_tree(path)]
         _remove_objects(user)
-    if not _is_removed(str(folder)):
+    if not _remove_tree(str(folder)):
         leftovers.append(str(folder))
     if leftovers:
         raise BoxError(f"{leftovers[0]}: of a box that is over, and could not be removed: nothing of this run is used")
@@ -335,8 +323,8 @@ def _end_processes(user: int) -> list[str]:
     return [f"process {process}" for process in processes_of(user)]
 
 
-def _is_removed(path: str) -> bool:
-    """Removes the file or folder, even one that is too deep for Python's own function; returns whether it is gone."""
+def _remove_tree(path: str) -> bool:
+    """Removes the file or folder, however deep; returns whether it is gone."""
     subprocess.run(["/bin/rm", "-rf", "--", path], stderr=subprocess.DEVNULL, check=False)
     return not os.path.lexists(path)
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -18,83 +19,94 @@ from grader.sandbox.in_box.patience import is_over
 
 START_GRACE_S = 120  # a machine under load may take long to import Jupyter
 SPARE_PROCESSES = 4  # processes that the box itself needs
-MOST_ENDED = 20  # killed processes (for memory), or mass kills (for their number), before the whole run is ended
+MOST_KILLS = 20  # killed processes (for memory), or mass kills (for their number), before the whole run is ended
 CLEAR_S = 20.0  # until the processes of a notebook are ended: among hundreds of busy ones we get little CPU time
 MAX_FILES = 200_000  # in memory; each costs about a kilobyte that no limit of bytes counts
 
-End = tuple[Status, str]  # how a run ended, in one sentence
+
+class End(NamedTuple):
+    """How a run ended: its status, one sentence, and whether code in the notebook ended the box's runner."""
+
+    status: Status
+    event: str
+    ended_itself: bool = False
 
 
 class ResourceMonitor:
-    """Watches a box; `counted`: the kernel counts its memory, `limited`: this monitor enforces its limits."""
+    """Watches a box; `counted`: the kernel counts its memory, `enforces_limits`: this monitor enforces its limits."""
 
-    def __init__(self, pid: int, limits: Limits, command: Command, *, counted: bool, limited: bool) -> None:
+    def __init__(self, pid: int, limits: Limits, command: Command, *, counted: bool, enforces_limits: bool) -> None:
         self.peak_mb, self.cpu_s = 0.0, 0.0
-        self.ended_for_memory = 0  # number of processes
-        self.ended_for_number = 0  # how often all processes were ended
+        self.kills_for_memory = 0  # number of killed processes
+        self.mass_kills = 0  # how often all processes but the runner were killed
         self.crowded_at = At()  # what was running when there were too many processes for the first time
         self._pid, self._limits, self._command = pid, limits, command
-        self._counted, self._limited = counted, limited
+        self._counted, self._enforces_limits = counted, enforces_limits
         self._seen: dict[int, psutil.Process] = {}
 
-    def look(self, wall_s: float, at: At, *, started: bool) -> End | None:
-        """Returns why the box has to be ended now; None if it may go on. `at` is what the box says is running."""
+    def exceeded_limit(self, wall_s: float, at: At, *, started: bool) -> End | None:
+        """Measures the box, and returns why it has to be ended now; None if it may go on.
+
+        If it uses too much memory or has too many processes, first only some processes are killed. `at` is what the
+        box says is running.
+        """
         limits = self._limits
         if is_over(wall_s, self.cpu_s, limits.wall_s):
-            return Status.TIMEOUT, f"the run was ended: it took longer than {wall_s:.0f} s"
+            return End(Status.TIMEOUT, f"the run was ended: it took longer than {wall_s:.0f} s")
         if not started and wall_s > START_GRACE_S:
-            return Status.BOX_ERROR, f"the sandbox did not start within {START_GRACE_S} s"
-        files = self._files() if started and self._limited else Files(0.0, 0.0, 0)
-        current = usage(self._pid, limits.memory_mb, files.memory_mb)
-        self._seen.update((process.pid, process) for process in current.family)
+            return End(Status.BOX_ERROR, f"the sandbox did not start within {START_GRACE_S} s")
+        files = self._files() if started and self._enforces_limits else Files(0.0, 0.0, 0)
+        current = usage_below(self._pid, limits.memory_mb, files.memory_mb)
+        self._seen.update((process.pid, process) for process in current.processes)
         self.cpu_s = max(self.cpu_s, current.cpu_s)
         if not self._counted:
             self.peak_mb = max(self.peak_mb, current.memory_mb)
-        if not self._limited:
+        if not self._enforces_limits:
             return None
-        if not self._counted and current.memory_mb > limits.memory_mb and not self._make_room(current, files.memory_mb):
-            return Status.KILLED, f"the run was ended: it used more than {limits.memory_mb} MB of memory"
+        too_large = not self._counted and current.memory_mb > limits.memory_mb
+        if too_large and not self._kill_largest(current, files.memory_mb):
+            return End(Status.KILLED, f"the run was ended: it used more than {limits.memory_mb} MB of memory")
         if files.count > MAX_FILES:
-            return Status.KILLED, f"the run was ended: it made more than {MAX_FILES} files"
+            return End(Status.KILLED, f"the run was ended: it made more than {MAX_FILES} files")
         if files.disk_mb > limits.disk_mb:
-            return Status.KILLED, f"the run was ended: its files in one folder took more than {limits.disk_mb} MB"
+            return End(Status.KILLED, f"the run was ended: its files in one folder took more than {limits.disk_mb} MB")
         if self._too_many(current):
             self.crowded_at = self.crowded_at or at
-            if not self._end_the_notebooks():
-                return Status.KILLED, f"the run was ended: it started more than {limits.processes} processes"
+            if not self._kill_all_but_runner():
+                return End(Status.KILLED, f"the run was ended: it started more than {limits.processes} processes")
         return None
 
     def _files(self) -> Files:
         """The size and number of the box's files, if nothing else limits them."""
-        if self._command.files is not None:
-            return self._command.files([process.pid for process in self._seen.values() if process.is_running()])
+        if self._command.count_files is not None:
+            return self._command.count_files([process.pid for process in self._seen.values() if process.is_running()])
         if not self._counted and (inner := self._first_inside()) is not None:
             return files_in_memory(inner, self._command.memory_folders)
         return Files(0.0, 0.0, 0)
 
     def _too_many(self, current: Usage) -> bool:
         """Whether the box has too many processes; with many threads in few processes, only new ones are refused."""
-        most, processes = self._limits.processes, len(current.family)
-        full = processes > most / 2 and sum(map(_threads, current.family)) > most
+        most, processes = self._limits.processes, len(current.processes)
+        full = processes > most / 2 and sum(map(_threads, current.processes)) > most
         return full or processes > most + SPARE_PROCESSES
 
-    def _end_the_notebooks(self) -> bool:
+    def _kill_all_but_runner(self) -> bool:
         """Kills every process of the box except the runner and its ancestors, so that the other cells can run.
 
         They are stopped first, because a stopped process starts no other. Returns False if some could not be stopped
         in time, or if this has happened too often.
         """
-        self.ended_for_number += 1
+        self.mass_kills += 1
         runner_and_above = _runner_and_above(self._pid)
         deadline = time.monotonic() + CLEAR_S
         stopped: set[psutil.Process] = set()
-        while self.ended_for_number <= MOST_ENDED and time.monotonic() < deadline:
-            moving = {process for process in self.family() if process.is_running()} - runner_and_above - stopped
+        while self.mass_kills <= MOST_KILLS and time.monotonic() < deadline:
+            moving = {process for process in self.processes_seen() if process.is_running()} - runner_and_above - stopped
             if not moving:
                 for process in stopped:
                     with contextlib.suppress(psutil.Error):
                         process.kill()
-                psutil.wait_procs(stopped, timeout=1)  # otherwise the next look would count them again
+                psutil.wait_procs(stopped, timeout=1)  # otherwise the next measurement would count them again
                 return True
             for process in moving:
                 with contextlib.suppress(psutil.Error):
@@ -102,20 +114,20 @@ class ResourceMonitor:
             stopped |= moving
         return False
 
-    def _make_room(self, current: Usage, files_mb: float) -> bool:
-        """Ends the largest process, as the kernel does when it counts memory; False if that would not help."""
-        if files_mb > self._limits.memory_mb or self.ended_for_memory >= MOST_ENDED:
+    def _kill_largest(self, current: Usage, files_mb: float) -> bool:
+        """Kills the largest process, as the kernel does when it counts memory; returns False if that would not help."""
+        if files_mb > self._limits.memory_mb or self.kills_for_memory >= MOST_KILLS:
             return False
-        largest = max(current.family, key=resident_mb, default=None)
+        largest = max(current.processes, key=resident_mb, default=None)
         if largest is None:
             return False
         with contextlib.suppress(psutil.Error):
             largest.kill()
-            largest.wait(timeout=1)  # its memory is free then; otherwise the next look would end another process
-        self.ended_for_memory += 1
+            largest.wait(timeout=1)  # its memory is free then; otherwise the next measurement would end another process
+        self.kills_for_memory += 1
         return True
 
-    def family(self) -> list[psutil.Process]:
+    def processes_seen(self) -> list[psutil.Process]:
         """Every process ever seen in the box that may still be alive, also those that have left its process tree."""
         self._seen.update((process.pid, process) for process in _descendants(self._pid))
         return list(self._seen.values())
@@ -156,26 +168,26 @@ class Usage:
 
     memory_mb: float
     cpu_s: float
-    family: tuple[psutil.Process, ...]
+    processes: tuple[psutil.Process, ...]
 
 
-def usage(pid: int, memory_limit_mb: float, files_mb: float = 0.0) -> Usage:
+def usage_below(pid: int, memory_limit_mb: float, files_mb: float = 0.0) -> Usage:
     """The resource use of all descendants. Memory is their private and shared memory, and `files_mb`.
 
     Files in memory may be among the shared pages, so the larger of the two counts. Pages that several processes share
     are first counted for each process, which is cheap; only if the sum is above `memory_limit_mb` are they divided
     among the processes, so that the workers of a data loader do not multiply their parent's memory.
     """
-    family = _descendants(pid)
+    processes = _descendants(pid)
     cpu_s = 0.0
-    for process in family:
+    for process in processes:
         with contextlib.suppress(psutil.Error):
             times = process.cpu_times()
             cpu_s += times.user + times.system + times.children_user + times.children_system
-    memory_mb = _together([_resident_mb(process) for process in family], files_mb)
+    memory_mb = _total_mb([_resident_mb(process) for process in processes], files_mb)
     if memory_mb > memory_limit_mb:
-        memory_mb = _together([_proportional_mb(process) for process in family], files_mb)
-    return Usage(memory_mb, cpu_s, tuple(family))
+        memory_mb = _total_mb([_proportional_mb(process) for process in processes], files_mb)
+    return Usage(memory_mb, cpu_s, tuple(processes))
 
 
 def _descendants(pid: int) -> list[psutil.Process]:
@@ -185,7 +197,7 @@ def _descendants(pid: int) -> list[psutil.Process]:
         return []
 
 
-def _together(parts: list[tuple[float, float]], files_mb: float) -> float:
+def _total_mb(parts: list[tuple[float, float]], files_mb: float) -> float:
     return sum(private for private, _ in parts) + max(sum(shared for _, shared in parts), files_mb)
 
 

@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from errno import ENOSYS, EOPNOTSUPP, EPERM
 from typing import Any
 
 MACHINES = ("x86_64", "aarch64")  # the columns below
 NEWEST = 466  # the last call that this table considers; later ones have not been examined yet
 
-Numbers = tuple[int | None, int | None]
+CallNumbers = tuple[int | None, int | None]
 
-DENIED: dict[str, dict[str, Numbers]] = {
+DENIED: dict[str, dict[str, CallNumbers]] = {
     "keyring": {"add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219)},
     "other processes": {
         "ptrace": (101, 117),
@@ -97,7 +98,7 @@ DENIED: dict[str, dict[str, Numbers]] = {
 }
 
 # Also denied to a box without namespaces: access to objects that all processes of the machine share.
-DENIED_SHARED: dict[str, Numbers] = {
+DENIED_SHARED: dict[str, CallNumbers] = {
     **{"shmget": (29, 194), "shmat": (30, 196), "shmctl": (31, 195), "shmdt": (67, 197)},
     **{"semget": (64, 190), "semop": (65, 193), "semctl": (66, 191), "semtimedop": (220, 192)},
     **{"msgget": (68, 186), "msgsnd": (69, 189), "msgrcv": (70, 188), "msgctl": (71, 187)},
@@ -105,19 +106,27 @@ DENIED_SHARED: dict[str, Numbers] = {
 }
 # Also denied if the box runs as the grader's account: changing the mode or owner of a file, which Landlock cannot
 # forbid. These calls do nothing and report success, because libraries that copy or unpack a file also set its mode.
-PRETENDED_OWN: dict[str, Numbers] = {
+PRETENDED_OWN: dict[str, CallNumbers] = {
     **{"chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452)},
     **{"chown": (92, None), "fchown": (93, 55), "lchown": (94, None), "fchownat": (260, 54)},
 }
+
+
+class Denied(StrEnum):
+    """Which values of an argument are denied, compared with the values that are listed for it."""
+
+    ANY_BIT = "values that have any of the listed bits"
+    LISTED = "the listed values"
+    NOT_LISTED = "all values but the listed ones"
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
     """A call that is denied for some values of one argument, of which the lower 32 bits count."""
 
-    numbers: Numbers
+    numbers: CallNumbers
     index: int
-    denied: str  # "any of the bits" | "these" | "all but these"
+    denied: Denied
     values: tuple[int, ...]
     error: int = EPERM
 
@@ -129,11 +138,11 @@ FAMILIES_SHARED = (1,)  # if the box shares the machine's network, which netlink
 ASK_PERSONALITY = 0xFFFF_FFFF
 
 ARGUMENTS: dict[str, Argument] = {
-    "clone": Argument((56, 220), 0, "any of the bits", (NEW_NAMESPACES,)),
-    "ioctl": Argument((16, 29), 1, "these", TERMINAL),
-    "socket": Argument((41, 198), 0, "all but these", FAMILIES),
-    "socketpair": Argument((53, 199), 0, "all but these", FAMILIES),
-    "personality": Argument((135, 92), 0, "all but these", (ASK_PERSONALITY,)),
+    "clone": Argument((56, 220), 0, Denied.ANY_BIT, (NEW_NAMESPACES,)),
+    "ioctl": Argument((16, 29), 1, Denied.LISTED, TERMINAL),
+    "socket": Argument((41, 198), 0, Denied.NOT_LISTED, FAMILIES),
+    "socketpair": Argument((53, 199), 0, Denied.NOT_LISTED, FAMILIES),
+    "personality": Argument((135, 92), 0, Denied.NOT_LISTED, (ASK_PERSONALITY,)),
 }
 # EOPNOTSUPP: ZeroMQ, which the Jupyter kernel uses, aborts on any other error when it lists network interfaces.
 ARGUMENTS_SHARED = {
@@ -171,14 +180,14 @@ def kernel_filter(machine: str, *, shared: bool = False, own_files: bool = False
         (IF_EQUAL, 1, 0, ARCHITECTURES[machine]),
         (RETURN, 0, 0, ERROR | EPERM),
         (LOAD, 0, 0, NUMBER),
-        *_unless(IF_AT_LEAST, X32, ERROR | EPERM),
-        *_unless(IF_AT_LEAST, NEWEST + 1, ERROR | ENOSYS),
+        *_return_if(IF_AT_LEAST, X32, ERROR | EPERM),
+        *_return_if(IF_AT_LEAST, NEWEST + 1, ERROR | ENOSYS),
     ]
     denied = [*DENIED.values(), *([DENIED_SHARED] if shared else []), *([PRETENDED_OWN] if own_files else [])]
     for calls in denied:
         for name, numbers in calls.items():
             if (number := numbers[column]) is not None:
-                program += _unless(IF_EQUAL, number, ERROR | error_of(name))
+                program += _return_if(IF_EQUAL, number, ERROR | error_of(name))
     for argument in (ARGUMENTS | (ARGUMENTS_SHARED if shared else {})).values():
         if (number := argument.numbers[column]) is not None:
             steps = _argument_steps(argument)
@@ -190,19 +199,19 @@ def kernel_filter(machine: str, *, shared: bool = False, own_files: bool = False
 Step = tuple[int, int, int, int]  # operation, steps to skip if true, steps to skip if false, operand
 
 
-def _unless(question: int, value: int, verdict: int) -> list[Step]:
-    """Returns the steps that give the verdict if the comparison with the loaded number is true, and go on otherwise."""
+def _return_if(question: int, value: int, verdict: int) -> list[Step]:
+    """Returns the steps that return the verdict if the comparison with the loaded number is true, else go on."""
     return [(question, 0, 1, value), (RETURN, 0, 0, verdict)]
 
 
 def _argument_steps(argument: Argument) -> list[Step]:
     """Returns the steps that check the argument of a call whose number matched; these machines are little-endian."""
-    bits, all_but = argument.denied == "any of the bits", argument.denied == "all but these"
     refused = ERROR | argument.error
-    on_match, otherwise = (ALLOW, refused) if all_but else (refused, ALLOW)
+    on_match, otherwise = (ALLOW, refused) if argument.denied is Denied.NOT_LISTED else (refused, ALLOW)
+    comparison = IF_ANY_BIT if argument.denied is Denied.ANY_BIT else IF_EQUAL
     steps: list[Step] = [(LOAD, 0, 0, FIRST_ARGUMENT + ARGUMENT_BYTES * argument.index)]
     for value in argument.values:
-        steps += _unless(IF_ANY_BIT if bits else IF_EQUAL, value, on_match)
+        steps += _return_if(comparison, value, on_match)
     return [*steps, (RETURN, 0, 0, otherwise)]
 
 
@@ -223,10 +232,10 @@ def engine_profile() -> dict[str, Any]:
 def _conditions(argument: Argument) -> list[dict[str, Any]]:
     """Returns a condition per rule that the engine needs; only a masked comparison reads the lower 32 bits alone."""
     masked = "SCMP_CMP_MASKED_EQ"
-    if argument.denied == "any of the bits":
+    if argument.denied is Denied.ANY_BIT:
         bits = [1 << n for n in range(32) if argument.values[0] >> n & 1]
         return [{"op": masked, "value": bit, "valueTwo": bit} for bit in bits]
-    if argument.denied == "these":
+    if argument.denied is Denied.LISTED:
         return [{"op": masked, "value": LOW_HALF, "valueTwo": value} for value in argument.values]
     if len(argument.values) == 1:
         return [{"op": "SCMP_CMP_NE", "value": argument.values[0]}]

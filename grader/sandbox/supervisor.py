@@ -27,11 +27,12 @@ import psutil
 from grader.errors import BoxError
 from grader.records import Limits, Status
 from grader.sandbox.backend import SPARE_TASKS, Backend, Contents
-from grader.sandbox.gpu import present
+from grader.sandbox.control_groups import Cgroups
+from grader.sandbox.gpu import boxes_get_gpu
 from grader.sandbox.in_box.frames import At, Plan, Printed, Questions, Refused, Stage, Want, Warm
 from grader.sandbox.in_box.wire import WireError, read_frame, write_frame
-from grader.sandbox.kernel_limits import Cgroups, rlimits
 from grader.sandbox.received_frames import Inbox
+from grader.sandbox.resource_limits import rlimits
 from grader.sandbox.resource_monitor import End, ResourceMonitor
 
 TICK_S = 0.1
@@ -40,7 +41,7 @@ LOG_BYTES = 20_000
 ENDED_ITSELF = "the run ended before its last cell: something in the notebook ended the process that runs it"
 END_S = 60.0  # until killed processes must be gone
 
-Questioner = Callable[[Stage, Inbox], bytes | None]
+GiveQuestions = Callable[[Stage, Inbox], bytes | None]
 
 
 class Supervisor:
@@ -52,13 +53,14 @@ class Supervisor:
 
     def __init__(self, backend: Backend, contents: Contents, limits: Limits, *, gpu: bool) -> None:
         self._limits = limits
-        absent = backend.without | ({"cgroups", "rlimits", "watch"} if backend.limits_itself else set())
         self._command = backend.command(contents, limits, gpu=gpu)
-        self._cgroups = Cgroups(limits.memory_mb, limits.processes + SPARE_TASKS, enabled="cgroups" not in absent)
+        self._cgroups = Cgroups(
+            limits.memory_mb, limits.processes + SPARE_TASKS, enabled="cgroups" not in backend.without
+        )
         request = {
             "supervisor": os.getpid(),
-            "cgroups": self._cgroups.join,
-            "limits": {} if "rlimits" in absent else rlimits(limits),
+            "cgroups": self._cgroups.procs_files,
+            "limits": {} if "rlimits" in backend.without else rlimits(limits),
             "descriptors": {number: content.hex() for number, content in self._command.descriptors.items()},
             "command": list(self._command.arguments),
             "user": None if self._command.user is None else asdict(self._command.user),
@@ -73,7 +75,7 @@ class Supervisor:
                 stderr=subprocess.PIPE,
                 env=dict(self._command.environment),
                 start_new_session=True,
-                close_fds="descriptors" not in absent,
+                close_fds="descriptors" not in backend.without,
             )
         except OSError as error:
             self._cgroups.remove()
@@ -83,7 +85,7 @@ class Supervisor:
         self._pipes = [cast(BinaryIO, pipe) for pipe in pipes]  # all three are pipes
         counted = self._cgroups.limits_memory
         self._monitor = ResourceMonitor(
-            self._process.pid, limits, self._command, counted=counted, limited="watch" not in absent
+            self._process.pid, limits, self._command, counted=counted, enforces_limits="watch" not in backend.without
         )
         self.inbox = Inbox(limits)
         self._log = bytearray()
@@ -115,7 +117,7 @@ class Supervisor:
         if alive:
             raise BoxError(f"{alive} processes of an unused sandbox could not be ended; end them by hand")
 
-    def supervise(self, plan: Plan, questions: Questioner, say: Callable[[At | Printed], None]) -> SandboxResult:
+    def supervise(self, plan: Plan, questions: GiveQuestions, say: Callable[[At | Printed], None]) -> SandboxResult:
         """Runs the plan to its end or to a limit.
 
         `questions(stage, inbox)` returns a stage's questions when the box requests them, or None to refuse. `say` is
@@ -134,57 +136,69 @@ class Supervisor:
             while self._process.poll() is None:
                 self._over.wait(self._tick_s)
                 at, begun = self.inbox.running, self.inbox.started
-                end = self._monitor.look(time.monotonic() - started, at, started=begun)
+                end = self._monitor.exceeded_limit(time.monotonic() - started, at, started=begun)
                 self._end = self._end or end  # the reader may have set it in the meantime
                 if self._end is not None or self.inbox.finished:
                     break
         finally:
-            alive = self._kill()
-            reader.join(timeout=10)
-            logger.join(timeout=10)
-            for thread, streams in ((reader, (stdin, stdout)), (logger, (stderr,))):
-                if not thread.is_alive():  # otherwise the reader still holds the stream
-                    _close(streams)
-            peak = max(self._monitor.peak_mb, self._cgroups.peak_memory_mb)
-            killed_for_memory = self._cgroups.killed_for_memory or self._monitor.ended_for_memory > 0
-            self._cgroups.remove()
-            self._command.end()
+            alive, peak_mb, killed_for_memory = self._end_box(reader, logger)
         if alive:
             raise BoxError(
                 f"{alive} processes of the sandbox could not be ended; this run is not used; end them by hand"
             )
-        status, event = self._end or self._natural_end(killed_for_memory)
+        end = self._end or self._natural_end(killed_for_memory)
+        is_crowded = end.status is Status.OK and bool(self._monitor.crowded_at)
         return SandboxResult(
             inbox=self.inbox,
-            status=status,
-            event=event,
-            at=(status is Status.OK and self._monitor.crowded_at) or self.inbox.running,
+            status=end.status,
+            event=end.event,
+            ended_itself=end.ended_itself,
+            at=self._monitor.crowded_at if is_crowded else self.inbox.running,
             exit_code=self._process.returncode,
             wall_s=time.monotonic() - started,
             cpu_s=self._monitor.cpu_s,
-            peak_memory_mb=peak,
+            peak_memory_mb=peak_mb,
             log_tail=bytes(self._log).decode(errors="replace"),
         )
 
-    def _natural_end(self, killed_for_memory: bool) -> tuple[Status, str]:
+    def _end_box(self, reader: threading.Thread, logger: threading.Thread) -> tuple[int, float, bool]:
+        """Kills the box, closes its pipes, and removes what it has left.
+
+        Returns the number of processes that are still alive, the largest memory use in MB, and whether a process was
+        killed because of its memory.
+        """
+        stdin, stdout, stderr = self._pipes
+        alive = self._kill()
+        reader.join(timeout=10)
+        logger.join(timeout=10)
+        for thread, streams in ((reader, (stdin, stdout)), (logger, (stderr,))):
+            if not thread.is_alive():  # otherwise the thread still holds the stream
+                _close(streams)
+        peak_mb = max(self._monitor.peak_mb, self._cgroups.peak_memory_mb)
+        killed_for_memory = self._cgroups.killed_for_memory or self._monitor.kills_for_memory > 0
+        self._cgroups.remove()
+        self._command.end()
+        return alive, peak_mb, killed_for_memory
+
+    def _natural_end(self, killed_for_memory: bool) -> End:
         too_much = f"it used more than {self._limits.memory_mb} MB of memory"
         if self.inbox.finished:
-            if self._monitor.ended_for_number:
+            if self._monitor.mass_kills:
                 too_many = f"there were more than {self._limits.processes} processes"
-                return Status.OK, f"all processes of the notebook were ended: {too_many}"
-            return Status.OK, f"a process of the notebook was ended: {too_much}" if killed_for_memory else ""
+                return End(Status.OK, f"all processes of the notebook were ended: {too_many}")
+            return End(Status.OK, f"a process of the notebook was ended: {too_much}" if killed_for_memory else "")
         if killed_for_memory:
-            return Status.KILLED, f"the run was ended: {too_much}"
+            return End(Status.KILLED, f"the run was ended: {too_much}")
         if self.inbox.started:
-            return Status.KILLED, ENDED_ITSELF
-        return Status.BOX_ERROR, "the sandbox did not start"
+            return End(Status.KILLED, ENDED_ITSELF, ended_itself=True)
+        return End(Status.BOX_ERROR, "the sandbox did not start")
 
     def _read_frames(
         self,
         stdin: BinaryIO,
         stdout: BinaryIO,
         plan: Plan,
-        questions: Questioner,
+        questions: GiveQuestions,
         say: Callable[[At | Printed], None],
     ) -> None:
         try:
@@ -202,7 +216,7 @@ class Supervisor:
                         self._over.set()
         except WireError as error:
             if self._end is None:
-                self._end = (
+                self._end = End(
                     Status.KILLED,
                     f"the run was ended: it sent back too much data, or data of the wrong form ({error})",
                 )
@@ -211,7 +225,8 @@ class Supervisor:
             return
         except Exception as error:  # a grader fault: without an end, the box would wait until its time limit
             if self._process.poll() is None:
-                self._end = self._end or (Status.BOX_ERROR, f"the supervisor failed ({type(error).__name__}: {error})")
+                failure = f"the supervisor failed ({type(error).__name__}: {error})"
+                self._end = self._end or End(Status.BOX_ERROR, failure)
                 self._over.set()
 
     def _read_log(self, stderr: BinaryIO) -> None:
@@ -225,7 +240,7 @@ class Supervisor:
         The namespace's first process ends all others with it. Known processes and those in the control groups are also
         killed, so that a box without a process namespace ends as well.
         """
-        family = self._monitor.family()
+        processes = self._monitor.processes_seen()
         if self.inbox.finished:  # an orderly end may take a moment
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=5)
@@ -234,13 +249,13 @@ class Supervisor:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=END_S)
         self._process.kill()
-        for process in family:
+        for process in processes:
             with contextlib.suppress(psutil.Error):
                 process.kill()
         self._process.wait()
         emptied = self._cgroups.kill()
         deadline = time.monotonic() + END_S
-        while alive := [process for process in family if _is_alive(process)]:
+        while alive := [process for process in processes if _is_alive(process)]:
             if time.monotonic() > deadline:
                 break
             time.sleep(0.01)
@@ -268,6 +283,7 @@ class SandboxResult:
     inbox: Inbox
     status: Status
     event: str
+    ended_itself: bool  # something in the notebook ended the runner, before the last cell
     at: At  # what was running at the event, according to the box
     exit_code: int | None
     wall_s: float
@@ -281,12 +297,12 @@ class BoxPool:
 
     def __init__(self, backend: Backend, contents: Contents, limits: Limits, imports: Collection[str] = ()) -> None:
         self.isolation = backend.name
-        self.has_gpu = present()
+        self.has_gpu = boxes_get_gpu()
         self._new = partial(Supervisor, backend, contents, limits, gpu=self.has_gpu)
         self._imports, self._limits = tuple(imports), limits
         self._waiting: list[Supervisor] = []
 
-    def ready(self, count: int) -> None:
+    def ensure_waiting(self, count: int) -> None:
         """Starts boxes until at least `count` of them are waiting, each importing modules meanwhile.
 
         Raises:

@@ -29,8 +29,8 @@ from grader.audit import corpus
 from grader.errors import GraderError, SubmissionError
 from grader.grading.grade import Options, grade
 from grader.sandbox.bubblewrap import Bubblewrap
-from grader.sandbox.kernel_limits import PREFIX
-from grader.sandbox.kernel_limits import ROOT as CGROUPS
+from grader.sandbox.control_groups import PREFIX
+from grader.sandbox.control_groups import ROOT as CGROUPS
 
 CHECKOUT = Path(__file__).parents[2]
 SEED = secrets.token_hex(16)  # as fresh as a real run's, and the same with and without an attack

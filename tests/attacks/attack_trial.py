@@ -11,9 +11,9 @@ from attack_files import written
 from attack_notebooks import base
 from attack_verdicts import GOT, INTERNALS, outcome_of
 
-from grader.sandbox.gpu import present
+from grader.sandbox.gpu import boxes_get_gpu
 
-NO_GPU = not present()
+NO_GPU = not boxes_get_gpu()
 FULL = 9000  # thousandths: a right solution of the toy
 LONGEST = 600  # characters of a sentence
 CLEAN = Attack("clean", "a", "", "a right solution", "scored", base="right", train=True)

@@ -9,7 +9,6 @@ import pytest
 
 from grader.grading import run
 from grader.records import CellStatus
-from grader.sandbox.supervisor import ENDED_ITSELF
 
 CELL = 2
 
@@ -21,13 +20,14 @@ def boxes_and_cells(faults: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple
     def one_box(*_: object, whole_notebook: bool = False) -> Any:
         ends = not results
         inbox = SimpleNamespace(faults=faults, cells={})
-        event, cell = (ENDED_ITSELF, CELL) if ends else ("", None)
-        results.append(SimpleNamespace(event=event, wall_s=1.0, at=SimpleNamespace(cell=cell), inbox=inbox))
+        at = SimpleNamespace(cell=CELL if ends else None)
+        results.append(SimpleNamespace(ended_itself=ends, wall_s=1.0, at=at, inbox=inbox))
         return results[-1]
 
     monkeypatch.setattr(run, "_run_once", one_box)
     limits = SimpleNamespace(kernel_restarts=3, wall_s=100.0)
-    case: Any = SimpleNamespace(rubric=SimpleNamespace(limits=limits), boxes=SimpleNamespace(ready=lambda _: None))
+    boxes = SimpleNamespace(ensure_waiting=lambda _: None)
+    case: Any = SimpleNamespace(rubric=SimpleNamespace(limits=limits), boxes=boxes)
     cells = run._run_in_box(case, [], {}, lambda _: None).inbox.cells
     return len(results), cells
 

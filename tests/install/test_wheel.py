@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from python_for_all import AS_ROOT, PLACES, STRANGER, VERSION
 
-from grader.sandbox.another_user import closed_above, open_to_all
+from grader.sandbox.box_user import closed_above, open_to_all
 
 pytestmark = pytest.mark.whole
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.sandbox import gpu
+from grader.sandbox import cuda_driver, gpu
 
 H100 = "NVIDIA H100 80GB HBM3"
 LIBRARIES = ("libcuda.so.1", "libnvidia-ptxjitcompiler.so.1", "libnvidia-ml.so.1", "libnvidia-nvvm.so.4")
@@ -46,9 +46,9 @@ def machine(
     (folder / "ldconfig").chmod(0o755)
     monkeypatch.setattr(gpu, "DEVICES", devices)
     monkeypatch.setattr(gpu, "OF_DRIVER", driver_folder)
-    monkeypatch.setattr(gpu, "FOLDERS", (str(folder / "known"),))
+    monkeypatch.setattr(cuda_driver, "FOLDERS", (str(folder / "known"),))
     monkeypatch.delenv(gpu.VISIBLE, raising=False)
-    monkeypatch.delenv(gpu.LIBRARY_PATH, raising=False)
+    monkeypatch.delenv(cuda_driver.LIBRARY_PATH, raising=False)
     if str(folder) not in os.environ["PATH"].split(os.pathsep):
         monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
     return devices

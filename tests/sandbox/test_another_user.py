@@ -11,18 +11,18 @@ from small_box import answer_of, run_script
 from small_exercise import running
 
 from grader.errors import BoxError
-from grader.sandbox import bubblewrap
-from grader.sandbox.another_user import (
+from grader.sandbox import box_contents, bubblewrap
+from grader.sandbox.backend import ENGINE
+from grader.sandbox.box_user import (
     COUNT,
     FIRST,
     NEEDED_POWERS,
-    Readable,
+    ReadableCopies,
     free_id,
     need_open,
     owns_the_kernel,
     powers_missing,
 )
-from grader.sandbox.backend import ENGINE
 from grader.sandbox.bubblewrap import MASKED_FOLDERS, Bubblewrap
 from grader.sandbox.supervisor import Supervisor
 
@@ -154,13 +154,13 @@ def test_files_that_all_users_can_read_are_not_copied(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     (tmp_path / "word").write_text("word")
     (tmp_path / "word").chmod(0o644)
-    readable = Readable()
-    assert readable.path(tmp_path) == tmp_path
+    copies = ReadableCopies()
+    assert copies.path(tmp_path) == tmp_path
     (tmp_path / "word").chmod(0o640)
-    copy = readable.path(tmp_path)
+    copy = copies.path(tmp_path)
     assert copy != tmp_path
     assert ((copy / "word").read_text(), (copy / "word").stat().st_mode & 0o777) == ("word", 0o644)
-    readable.end()
+    copies.remove()
     assert not copy.exists()
 
 
@@ -195,7 +195,7 @@ def test_a_python_below_a_folder_that_is_empty_in_the_box_can_be_used(monkeypatc
         below.mkdir(parents=True)
         Path(folder).chmod(0o755)
         (below / "library").write_text("here")
-        folders = [*bubblewrap.python_folders(), below]
+        folders = [*box_contents.python_folders(), below]
         monkeypatch.setattr(bubblewrap, "python_folders", lambda: folders)
         assert answer_of(f"tell(tried(lambda: open({str(below / 'library')!r}).read()))") == ["through", "here"]
 

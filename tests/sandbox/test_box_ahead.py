@@ -106,8 +106,8 @@ def test_a_pool_gives_the_box_that_waits_and_ends_the_others(monkeypatch: pytest
     limits = running.rubric().limits
     before = psutil.Process().num_fds()
     with engine.box_pool(TwoNumbers(), limits, {}, "bubblewrap") as pool:
-        pool.ready(1)
-        pool.ready(3)
+        pool.ensure_waiting(1)
+        pool.ensure_waiting(3)
         assert printed(pool.take(), limits, "import sys\nprint('numpy' in sys.modules)") == "True\n"
     assert Counted.calls == ["warm", "warm", "warm", "end", "end"]
     assert psutil.Process().num_fds() <= before
@@ -117,7 +117,7 @@ def test_boxes_that_wait_are_ended_by_a_fault(monkeypatch: pytest.MonkeyPatch) -
     Counted.calls.clear()
     monkeypatch.setattr(boxes, "Supervisor", Counted)
     pool = engine.box_pool(TwoNumbers(), running.rubric().limits, {}, "bubblewrap")
-    pool.ready(1)
+    pool.ensure_waiting(1)
     with pytest.raises(KeyError), pool:
         raise KeyError("a notebook that cannot be read")
     assert Counted.calls == ["warm", "end"]

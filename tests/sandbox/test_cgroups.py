@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from grader.sandbox import kernel_limits
-from grader.sandbox.kernel_limits import Cgroups
+from grader.sandbox import control_groups
+from grader.sandbox.control_groups import Cgroups
 
 
 @pytest.fixture
@@ -18,8 +18,8 @@ def unified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "cgroup.controllers").touch()
     for folder in (tmp_path, tmp_path / "user", own):
         (folder / "cgroup.procs").touch()
-    monkeypatch.setattr(kernel_limits, "ROOT", tmp_path)
-    monkeypatch.setattr(kernel_limits, "_own", lambda *_: own)
+    monkeypatch.setattr(control_groups, "ROOT", tmp_path)
+    monkeypatch.setattr(control_groups, "_current_group", lambda *_: own)
     return own
 
 
@@ -55,12 +55,12 @@ def test_each_box_has_its_share_of_the_cores_with_groups_of_version_1(
 ) -> None:
     for controller in ("memory", "pids", "cpu"):
         (tmp_path / controller).mkdir()
-    monkeypatch.setattr(kernel_limits, "ROOT", tmp_path)
-    monkeypatch.setattr(kernel_limits, "_own", lambda _, root: root)
+    monkeypatch.setattr(control_groups, "ROOT", tmp_path)
+    monkeypatch.setattr(control_groups, "_current_group", lambda _, root: root)
     made = Cgroups(100, 20)
     assert [folder.parent.name for folder in made.folders] == ["memory", "pids", "cpu"]
     assert (made.folders[2] / "cpu.shares").read_text() == "1024"
-    assert len(made.join) == 3
+    assert len(made.procs_files) == 3
 
 
 def test_no_group_is_created_if_groups_are_disabled(unified: Path) -> None:

@@ -12,7 +12,8 @@ from small_exercise import running
 from grader.records import Status
 from grader.sandbox import layers, resource_monitor
 from grader.sandbox.backend import Command
-from grader.sandbox.kernel_limits import Cgroups, rlimits
+from grader.sandbox.control_groups import Cgroups
+from grader.sandbox.resource_limits import rlimits
 
 FILES = """
 for n in range(COUNT):
@@ -64,7 +65,9 @@ def test_a_great_many_empty_files_are_too_many(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_monitor_skips_dead_processes() -> None:
-    watched = resource_monitor.ResourceMonitor(0, running.rubric().limits, Command((), {}), counted=False, limited=True)
+    watched = resource_monitor.ResourceMonitor(
+        0, running.rubric().limits, Command((), {}), counted=False, enforces_limits=True
+    )
     gone, there = (psutil.Popen(["sleep", length]) for length in ("0", "60"))
     watched._seen = {process.pid: psutil.Process(process.pid) for process in (gone, there)}
     gone.wait()
@@ -79,9 +82,9 @@ def test_processes_to_kill_are_found_without_measuring_memory(monkeypatch: pytes
     monkeypatch.setattr(resource_monitor, "_proportional_mb", lambda process: pytest.fail("measured"))
     child = psutil.Popen(["sleep", "60"])
     watched = resource_monitor.ResourceMonitor(
-        os.getpid(), running.rubric().limits, Command((), {}), counted=False, limited=True
+        os.getpid(), running.rubric().limits, Command((), {}), counted=False, enforces_limits=True
     )
-    assert child.pid in {process.pid for process in watched.family()}
+    assert child.pid in {process.pid for process in watched.processes_seen()}
     child.kill()
     child.wait()
 

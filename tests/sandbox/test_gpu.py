@@ -24,8 +24,9 @@ from grader.records import Evidence, Execution, Limits, Notebook, Status
 from grader.sandbox import gpu
 from grader.sandbox.bubblewrap import Bubblewrap, gpu_arguments
 from grader.sandbox.container import Container
-from grader.sandbox.gpu import IN_BOX, LIBRARY_PATH, VISIBLE, BoxGpu, box_gpu, cuda_driver, gpus, present
-from grader.sandbox.isolation import Unconfined
+from grader.sandbox.cuda_driver import IN_BOX, LIBRARY_PATH, find_cuda_driver
+from grader.sandbox.gpu import VISIBLE, BoxGpu, box_gpu, boxes_get_gpu, gpus
+from grader.sandbox.unconfined import Unconfined
 from grader.skeleton.exercise.plugin import TwoNumbers
 
 LIMITS = running.rubric(memory_mb=1000, gpu_memory_mb=4000).limits
@@ -134,7 +135,7 @@ def test_only_what_the_caller_names_is_used(
     machine(tmp_path, monkeypatch, DIVIDED, LISTED)
     monkeypatch.setenv(VISIBLE, said)
     assert [one.number for one in gpus()] == numbers
-    assert present() is (said not in {"", "-1", "NoDevFiles"})
+    assert boxes_get_gpu() is (said not in {"", "-1", "NoDevFiles"})
 
 
 @pytest.mark.parametrize(
@@ -206,7 +207,7 @@ def test_without_a_driver_nvidia_smi_is_not_called(tmp_path: Path, monkeypatch: 
     devices = machine(tmp_path, monkeypatch, [row(0)])
     (devices / "nvidiactl").unlink()
     assert gpus() == ()
-    assert not present()
+    assert not boxes_get_gpu()
 
 
 def test_inside_windows_the_gpu_is_its_own_device_and_has_a_number(
@@ -215,7 +216,7 @@ def test_inside_windows_the_gpu_is_its_own_device_and_has_a_number(
     devices = machine(tmp_path, monkeypatch, [row(0)])
     (devices / "nvidiactl").unlink()
     (devices / "dxg").touch()
-    assert present()
+    assert boxes_get_gpu()
     assert box_gpu(LIMITS).devices == (devices / "dxg",)
     assert box_gpu(LIMITS).environment[VISIBLE] == "0"
 
@@ -327,19 +328,19 @@ def test_a_container_has_one_gpu_and_the_same_libraries(
 def test_libraries_named_by_the_caller_come_before_those_of_the_loader(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert cuda_driver() is None
+    assert find_cuda_driver() is None
     known = libraries(tmp_path / "known")
-    assert (found := cuda_driver()) is not None
+    assert (found := find_cuda_driver()) is not None
     assert found.folder == known
     cached = libraries(tmp_path / "cached")
     old = libraries(tmp_path / "lib32", start=b"\x7fELF\x01")
     lines = [f"\t{name} (libc6) => {folder}/{name}" for folder in (old, cached) for name in LIBRARIES]
     (tmp_path / "cache").write_text("\n".join(["2 libs found in cache `/etc/ld.so.cache'", *lines]))
-    assert (found := cuda_driver()) is not None
+    assert (found := find_cuda_driver()) is not None
     assert found.folder == cached
     named = libraries(tmp_path / "named")
     monkeypatch.setenv(LIBRARY_PATH, f"relative:{old}:{tmp_path / 'absent'}:{named}")
-    assert (found := cuda_driver()) is not None
+    assert (found := find_cuda_driver()) is not None
     assert found.folder == named
     assert [path.name for path in found.files] == sorted(LIBRARIES)
     assert found.environment() == {LIBRARY_PATH: IN_BOX}
@@ -350,15 +351,15 @@ def test_libraries_that_the_loader_finds_in_the_system_are_not_mounted(
 ) -> None:
     cached = libraries(tmp_path / "cached")
     (tmp_path / "cache").write_text(f"\tlibcuda.so.1 (libc6,x86-64) => {cached}/libcuda.so.1\n")
-    monkeypatch.setattr("grader.sandbox.gpu.SYSTEM", (f"{tmp_path}/",))
-    assert (found := cuda_driver()) is not None
+    monkeypatch.setattr("grader.sandbox.cuda_driver.SYSTEM", (f"{tmp_path}/",))
+    assert (found := find_cuda_driver()) is not None
     assert (found.mounts(), found.environment()) == ({}, {})
 
 
 def test_a_loader_that_does_not_answer_finds_no_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "ldconfig").write_text("#!/bin/sh\nexec sleep 60\n")
-    monkeypatch.setattr("grader.sandbox.gpu.LDCONFIG_S", 0.2)
-    assert cuda_driver() is None
+    monkeypatch.setattr("grader.sandbox.cuda_driver.LDCONFIG_S", 0.2)
+    assert find_cuda_driver() is None
 
 
 def test_a_box_loads_a_library_that_only_the_caller_knew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

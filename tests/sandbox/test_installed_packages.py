@@ -18,7 +18,8 @@ from small_box import run_script
 import grader
 from grader.sandbox import landlock
 from grader.sandbox.backend import Backend
-from grader.sandbox.bubblewrap import Bubblewrap, private_in_sight
+from grader.sandbox.box_contents import private_in_sight
+from grader.sandbox.bubblewrap import Bubblewrap
 from grader.sandbox.in_box.frames import Address
 from grader.sandbox.own_user import OwnUser
 

@@ -12,8 +12,8 @@ from small_box import answer_of, run_script
 
 from grader.errors import BoxError
 from grader.sandbox.bubblewrap import Bubblewrap
+from grader.sandbox.control_groups import can_make_groups
 from grader.sandbox.isolation import backend_named
-from grader.sandbox.kernel_limits import can_be_made
 from grader.sandbox.layers import LAYERS, missing_here
 
 ROOT = os.getuid() == 0
@@ -139,7 +139,7 @@ def test_every_layer_is_tried() -> None:
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_without_its_layer_an_action_succeeds_or_another_layer_stops_it(layer: str, places: dict[str, str]) -> None:
-    if layer in missing_here() or (layer == "cgroup names" and not can_be_made()):
+    if layer in missing_here() or (layer == "cgroup names" and not can_make_groups()):
         pytest.skip(f"this machine cannot give the layer: {layer}")
     if layer == "another user" and not ROOT:
         pytest.skip("only a box that root starts has a user of its own")

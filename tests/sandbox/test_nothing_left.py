@@ -17,9 +17,9 @@ from small_box import run_script
 
 from grader.errors import BoxError
 from grader.records import Status
-from grader.sandbox import kernel_limits
-from grader.sandbox.isolation import Unconfined
-from grader.sandbox.kernel_limits import PREFIX, Cgroups
+from grader.sandbox import control_groups
+from grader.sandbox.control_groups import PREFIX, Cgroups
+from grader.sandbox.unconfined import Unconfined
 
 HERE = Path(__file__).parent
 SUPERVISOR = f"""
@@ -33,7 +33,7 @@ run_script("tell(1)\\n" + child + "time.sleep(77)")
 
 def groups(supervisor: int) -> list[Path]:
     """The control groups that a supervisor has made."""
-    folders = [Path(parent, name) for parent, names, _ in os.walk(kernel_limits.ROOT) for name in names]
+    folders = [Path(parent, name) for parent, names, _ in os.walk(control_groups.ROOT) for name in names]
     return [folder for folder in folders if folder.name.startswith(f"{PREFIX}-{supervisor}-")]
 
 
@@ -87,7 +87,7 @@ def test_a_box_whose_supervisor_is_killed_dies_with_it_and_the_next_supervisor_t
     supervisor.send_signal(signal.SIGKILL)
     supervisor.wait()
     soon(lambda: not running(mark))
-    monkeypatch.setattr(kernel_limits, "LEFT_BEHIND_S", 0)
+    monkeypatch.setattr(control_groups, "LEFT_BEHIND_S", 0)
     soon(lambda: Cgroups(64, 64).remove() or not groups(supervisor.pid))
 
 

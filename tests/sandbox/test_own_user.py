@@ -24,10 +24,10 @@ from test_layers import ACTIONS, READ_OWN, Action, stops
 
 from grader.records import AS_GRADER, Status
 from grader.sandbox import landlock, own_user
-from grader.sandbox.another_user import COUNT, FIRST
+from grader.sandbox.box_user import COUNT, FIRST
+from grader.sandbox.control_groups import Cgroups
 from grader.sandbox.in_box.frames import Address
 from grader.sandbox.isolation import backend_named
-from grader.sandbox.kernel_limits import Cgroups
 from grader.sandbox.launch import processes_of, statuses
 from grader.sandbox.layers import LAYERS_WITHOUT_NAMESPACES, missing_here
 from grader.sandbox.own_user import OwnUser

@@ -36,7 +36,6 @@ class FakeBackend:
     script: str
     name: str = "fake"
     without: frozenset[str] = frozenset()
-    limits_itself: bool = False
 
     def command(self, contents: Contents, limits: Limits, *, gpu: bool) -> Command:
         return Command([sys.executable, "-S", "-c", START + self.script], {})

@@ -15,7 +15,7 @@ from wall_cells import CELLS, MARK, accept
 
 from grader.grading.run import NotebookRun
 from grader.records import Status
-from grader.sandbox.kernel_limits import Cgroups
+from grader.sandbox.control_groups import Cgroups
 from grader.skeleton.exercise.plugin import TwoNumbers
 
 pytestmark = pytest.mark.whole

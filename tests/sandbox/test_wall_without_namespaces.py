@@ -22,8 +22,8 @@ from wall_cells import CELLS, MARK, accept
 
 from grader.grading.run import NotebookRun
 from grader.records import Status
-from grader.sandbox.another_user import FIRST
-from grader.sandbox.kernel_limits import Cgroups
+from grader.sandbox.box_user import FIRST
+from grader.sandbox.control_groups import Cgroups
 
 pytestmark = pytest.mark.whole
 REPOSITORY = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ shown and the cell goes on, so that a package that only this machine lacks costs
 
 import sys
 
-sys.path[:], path_of_its_own = [folder for folder in sys.path if folder], sys.path[:]  # no file beside the notebook
+sys.path[:], kernel_path = [folder for folder in sys.path if folder], sys.path[:]  # no file beside the notebook
 
 import ast  # noqa: E402
 import os  # noqa: E402
@@ -77,7 +77,7 @@ def _without_input(shell):
     shell.system = lambda command: system("exec < /dev/null\n" + command)  # it has a terminal, and would wait
 
 
-def _with_what_it_needs(shell, sys=sys, out=sys.stdout, err=sys.stderr):
+def _with_streams_and_display(shell, sys=sys, out=sys.stdout, err=sys.stderr):
     """Restores standard streams and display that a cell has closed; without them the kernel cannot reply."""
     parts = {name: getattr(shell, name) for name in ("display_pub", "display_formatter", "displayhook")}
 
@@ -119,7 +119,7 @@ def _imports_apart(ast=ast):
     return Apart()
 
 
-def _goes_on(debugger, *_, **__):
+def _continue_debugger(debugger, *_, **__):
     """Lets the debugger continue to the next breakpoint or the end, instead of waiting for input."""
     debugger.botframe = getattr(debugger, "botframe", None)  # missing until a program runs
     debugger.set_continue()
@@ -127,9 +127,9 @@ def _goes_on(debugger, *_, **__):
 
 _without_ending(ipython)
 _without_input(ipython)
-_with_what_it_needs(ipython)
+_with_streams_and_display(ipython)
 ipython.ast_transformers.append(_imports_apart())
-pdb.Pdb.interaction = _goes_on  # type: ignore[method-assign, assignment]  # IPython's debuggers inherit this
-sys.path[:] = [*path_of_its_own, os.environ["BOX_ENGINE"] + "/stubs"]
+pdb.Pdb.interaction = _continue_debugger  # type: ignore[method-assign, assignment]  # IPython's debuggers inherit this
+sys.path[:] = [*kernel_path, os.environ["BOX_ENGINE"] + "/stubs"]
 warnings.filterwarnings("ignore", message=".*multi-threaded, use of fork.*")
-del ast, path_of_its_own, pdb, time  # the notebook has to import them itself
+del ast, kernel_path, pdb, time  # the notebook has to import them itself

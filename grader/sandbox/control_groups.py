@@ -1,32 +1,21 @@
-"""Limits that the Linux kernel enforces: control groups for a whole box, and resource limits for each of its processes.
+"""Control groups, with which the Linux kernel limits a whole box: its memory, and its number of processes.
 
-Control groups limit memory and the number of processes, and give each box a fair share of the cores. If this account
-may not create any (an ordinary user without delegation), the resource monitor replaces them. Resource limits
-(setrlimit) need no control group.
-
-Two resource limits are not set here. AS: CUDA and torch reserve far more addresses than they use. NPROC: outside a box
-it counts every task of the real user on this machine, so that a busy account could start no box. The runner sets NPROC
-on itself if the kernel then counts only the box's tasks (`counts_tasks_by_box`).
+They also give each box a fair share of the cores. If this account may not create any (an ordinary user without
+delegation), the resource monitor replaces them.
 """
 
 from __future__ import annotations
 
 import contextlib
-import math
 import os
-import platform
-import re
 import signal
 import time
 from pathlib import Path
 
 import psutil
 
-from grader.records import Limits
-
 ROOT = Path("/sys/fs/cgroup")
 PREFIX = "vae-autograder"
-OPEN_FILES = 4096
 FAIR = 1024  # cpu.shares of a box, however many processes it has
 END_S = 30.0  # until the kernel must have removed the last process of a group
 LEFT_BEHIND_S = 60.0  # a younger group may belong to a supervisor that we cannot see, and still be empty
@@ -45,17 +34,19 @@ class Cgroups:
             peak = "memory.peak"
             settings = {"memory.max": memory_mb << 20, "memory.swap.max": 0, "pids.max": processes}
             # A group that contains processes, like ours, can seldom delegate its controllers; one further up may.
-            own_group = _own("", ROOT)
-            above = [parent for parent in own_group.parents if parent.is_relative_to(ROOT)]
-            places = [place for place in (own_group, *above) if os.access(place / "cgroup.procs", os.W_OK)]
-            next((place for place in places if self._make(place / name, settings)), None)
+            current_group = _current_group("", ROOT)
+            above = [parent for parent in current_group.parents if parent.is_relative_to(ROOT)]
+            places = [place for place in (current_group, *above) if os.access(place / "cgroup.procs", os.W_OK)]
+            for place in places:
+                if self._make(place / name, settings):
+                    break
         else:
             peak = "memory.max_usage_in_bytes"
             memory = dict.fromkeys(("memory.limit_in_bytes", "memory.memsw.limit_in_bytes"), memory_mb << 20)
-            self._make(_own("memory", ROOT / "memory") / name, memory)
-            self._make(_own("pids", ROOT / "pids") / name, {"pids.max": processes})
+            self._make(_current_group("memory", ROOT / "memory") / name, memory)
+            self._make(_current_group("pids", ROOT / "pids") / name, {"pids.max": processes})
             # Version 2 gives every group its share by itself.
-            self._make(_own("cpu", ROOT / "cpu") / name, {"cpu.shares": FAIR})
+            self._make(_current_group("cpu", ROOT / "cpu") / name, {"cpu.shares": FAIR})
         for folder in self.folders:
             if (folder / peak).exists():
                 self._peak = folder / peak
@@ -80,7 +71,7 @@ class Cgroups:
         return True
 
     @property
-    def join(self) -> list[str]:
+    def procs_files(self) -> list[str]:
         """The files to which a process writes its id to join."""
         return [str(folder / "cgroup.procs") for folder in self.folders]
 
@@ -135,7 +126,7 @@ class Cgroups:
         self.folders = []
 
 
-def can_be_made() -> bool:
+def can_make_groups() -> bool:
     """Whether this account may make groups that limit memory."""
     groups = Cgroups(64, 64)
     try:
@@ -162,27 +153,10 @@ def _remove_left_behind(parent: Path) -> None:
                     folder.rmdir()
 
 
-def _own(controller: str, root: Path) -> Path:
+def _current_group(controller: str, root: Path) -> Path:
     """Returns the group that this process is in: new groups must be made below it."""
     for line in Path("/proc/self/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
         if controller in controllers.split(",") and (root / path.lstrip("/")).is_dir():
             return root / path.lstrip("/")
     return root
-
-
-def rlimits(limits: Limits) -> dict[str, int]:
-    """Returns the resource limits by the name that follows RLIMIT_, in bytes, seconds, or number of files."""
-    return {
-        "CORE": 0,
-        "NOFILE": OPEN_FILES,
-        "FSIZE": limits.disk_mb * 1_000_000,
-        # A process cannot reach this before the wall time; it ends a process that outlives its box.
-        "CPU": math.ceil(limits.wall_s) * (os.cpu_count() or 1),
-    }
-
-
-def counts_tasks_by_box() -> bool:
-    """Whether NPROC, set inside a user namespace, counts the tasks of that namespace alone: since Linux 5.14."""
-    version = re.match(r"(\d+)\.(\d+)", platform.release())
-    return platform.system() == "Linux" and version is not None and (int(version[1]), int(version[2])) >= (5, 14)

@@ -2,6 +2,9 @@
 
 A user namespace alone is not enough: user 1000 inside is still root outside and owns root's files, among them the
 kernel's settings in /proc/sys, which their owner can write without any capability.
+
+This module chooses the user's id, checks the capabilities that root needs to start such a box, and copies private
+files for the box. The backends `bubblewrap` and `own_user` use it.
 """
 
 from __future__ import annotations
@@ -70,31 +73,44 @@ def powers_missing() -> list[str]:
     return [name for name, bit in NEEDED_POWERS.items() if not effective >> bit & 1]
 
 
-class Readable:
-    """Provides paths that all users can read until `end`: the original path, or a copy of a private one."""
+class ReadableCopies:
+    """Provides paths that all users can read until `remove`: the original path, or a copy of a private one.
+
+    Only the modes of the path and of everything below it count: root can bind files below folders that only it may
+    enter.
+    """
 
     def __init__(self) -> None:
-        self._copies: Path | None = None
+        self._folder: Path | None = None
 
     def path(self, path: Path) -> Path:
         """Returns the file or folder itself, or a copy if it is private; only for small ones."""
-        if all(open_to_all(each) for each in (path, *path.rglob("*"))):
+        if tree_open_to_all(path):
             return path
-        if self._copies is None:
-            self._copies = Path(tempfile.mkdtemp(prefix="box-"))
-        copy = Path(tempfile.mkdtemp(dir=self._copies)) / path.name
-        if path.is_dir():
-            shutil.copytree(path, copy, copy_function=shutil.copyfile)
-        else:
-            shutil.copyfile(path, copy)
-        for each in (copy, *copy.rglob("*")):
-            each.chmod(0o755 if each.is_dir() else 0o644)
-        return copy
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="box-"))
+        return readable_copy(path, self._folder)
 
-    def end(self) -> None:
+    def remove(self) -> None:
         """Removes the copies."""
-        if self._copies is not None:
-            shutil.rmtree(self._copies, ignore_errors=True)
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def readable_copy(path: Path, folder: Path, user: int | None = None) -> Path:
+    """Copies the file or folder to a new place in `folder`, readable by all users, or only by `user` and root."""
+    place = Path(tempfile.mkdtemp(dir=folder, prefix="contents-"))
+    copy = place / path.name
+    if path.is_dir():
+        shutil.copytree(path, copy, copy_function=shutil.copyfile)
+    else:
+        shutil.copyfile(path, copy)
+    folder_mode, file_mode = (0o755, 0o644) if user is None else (0o750, 0o640)
+    for each in (place, copy, *copy.rglob("*")):
+        if user is not None:
+            os.chown(each, 0, user)
+        each.chmod(folder_mode if each.is_dir() else file_mode)
+    return copy
 
 
 def need_open(folders: Iterable[Path]) -> None:
@@ -123,3 +139,8 @@ def open_to_all(path: Path) -> bool:
         return True
     mode_bits = 0o005 if path.is_dir() else 0o004
     return path.stat().st_mode & mode_bits == mode_bits
+
+
+def tree_open_to_all(path: Path) -> bool:
+    """Whether other users may read the file, or the folder and everything below it; folders above do not count."""
+    return all(open_to_all(each) for each in (path, *path.rglob("*")))

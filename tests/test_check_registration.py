@@ -281,7 +281,7 @@ def test_a_check_that_asks_for_an_unspecified_answer_is_a_grader_fault() -> None
     assert answered.fault(Address("quality.one/apply"), "y").blame is Blame.STUDENT  # nothing of that stage came back
 
 
-def test_a_measurement_that_is_no_number_is_a_grader_fault() -> None:
+def test_a_measurement_that_is_not_a_number_is_a_grader_fault() -> None:
     finding = score_measurement(Measurement("share", math.nan, 0.0, "good", ""), zero_at=0.0, full_at=1.0)
     assert finding.score is None
     with pytest.raises(ValueError, match="expected kind"):

@@ -52,5 +52,5 @@ def test_a_rubric_of_another_exercise_is_not_audited_with_this_corpus(tmp_path: 
         GraderError, match=r"belong to the exercise grader\.exercises\.vae_mnist, but the rubric is for"
     ):
         command.audit_corpus([], rubric, tmp_path / "out", 1, print, full=False)
-    with pytest.raises(GraderError, match="but the rubric is for grader.skeleton.exercise"):
+    with pytest.raises(GraderError, match=r"but the rubric is for grader\.skeleton\.exercise"):
         command.audit_seeds([], 2, rubric, tmp_path / "out", 1, print, full=True)

@@ -112,5 +112,7 @@ def box_environment(folders: Mapping[str, object], home: str, temporary: str, wo
         # Waiting threads sleep after a short time. If other work uses the cores, threads that spin for long make a
         # training take several times as long (`python -m benchmarks.waiting`).
         "GOMP_SPINCOUNT": "10000",
+        # `torch.compile` returns its argument: a loop's steps are recorded with hooks, which compiled models skip.
+        "TORCHDYNAMO_DISABLE": "1",
         **{f"BOX_{Path(path).name.upper()}": str(where) for path, where in folders.items()},
     }

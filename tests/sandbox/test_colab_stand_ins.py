@@ -29,6 +29,7 @@ def in_python(code: str) -> subprocess.CompletedProcess[str]:
         "from google.colab.patches import cv2_imshow",
         "import google.colab.files as files\nassert files.upload() == {}",
         "import google.colab\nassert google.colab.userdata.get('KEY') == ''",
+        "import google.colab\nfrom google.protobuf import descriptor_pb2",  # an installed package, beside the stand-ins
         "from google.colab import *\nwith widgets.Grid(2, 2).output_to(0, 0):\n    auth.authenticate_user()",
         "import importlib\nimportlib.import_module('google.colab.data_table').enable_dataframe_formatter()",
         "import importlib.util\nassert importlib.util.find_spec('google.colab')",

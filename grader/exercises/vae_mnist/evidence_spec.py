@@ -80,7 +80,7 @@ def answer_specs(sizes: Mapping[str, int]) -> dict[Address, AnswerSpec]:
             Address.of("trained", part, "steps"): _floats(1, "mean_rate", "rate")
             | _floats(1000, "data")
             | _ints(100, "lines")
-            | _ints(1, "genuine"),
+            | _ints(1, "genuine", "count"),
             **dict.fromkeys(
                 (Address.of("components", part, "footing"), Address.of("trained", part, "footing")),
                 _floats(100, "data") | _ints(20, "genuine"),
@@ -95,6 +95,7 @@ def answer_specs(sizes: Mapping[str, int]) -> dict[Address, AnswerSpec]:
             Address.of("decode", part, "decode"): _floats(
                 (reconstructions + sizes["prior_samples"]) * PIXELS, "images"
             ),
+            Address.of("decode", part, "nearly_new"): _floats(UNTRAINED * PIXELS, "images"),
             Address.of("plane", part, "plane"): _floats(count_of_images(part) * PIXELS, "images"),
             Address.of("untrained", part, "untrained"): _floats(UNTRAINED * PIXELS, "reconstructions", "drawn"),
         }

@@ -18,6 +18,7 @@ from grader.exercises.vae_mnist.checks.image_measures import (
     black_and_white,
     digit_deviations,
     digit_moments,
+    draws_without_its_weights,
     fresh_decoder_answered,
     ink_moments,
     untrained,
@@ -58,6 +59,9 @@ ITEMS = {
     "cvae.reconstruction": _drawn("cvae", "train_cvae()"),
     "cvae.generation": _drawn("cvae", "sample_cvae"),
 }
+
+
+STEPS_PER_EPOCH = 10  # the smallest number that an honest loop makes: batches of a few thousand images
 
 
 class VaeMnist(Pictured):
@@ -150,7 +154,13 @@ class VaeMnist(Pictured):
         with unexpected lines, data or optimizers."""
         reasons = []
         for part in self.parts:
-            reasons += [*_other_lines(evidence, part), *training_integrity.integrity_reasons(evidence, part)]
+            reasons += [*_other_lines(evidence, part), *_few_steps(evidence, part)]
+            reasons += training_integrity.integrity_reasons(evidence, part)
+            if draws_without_its_weights(evidence, part):
+                reasons.append(
+                    f"{part}: with nearly all of its trained weights replaced by new ones, the decoder still draws "
+                    "digits; check that its pictures come from training, and not from a table of images"
+                )
             trained_decoder, decode = Address.of("quality", part, "here"), Address.of("decode", part, "decode")
             if fresh_decoder_answered(evidence, part) and black_and_white(evidence.answers[decode.array("images")]):
                 reasons.append(
@@ -183,6 +193,23 @@ def _other_lines(evidence: Evidence, part: str) -> list[str]:
     return [
         f"{part}: during the notebook's own training, steps are made in lines that made none when the loop was tested "
         "with a few batches; read the loop: it may do something else in the notebook than what was checked"
+    ]
+
+
+def _few_steps(evidence: Evidence, part: str) -> list[str]:
+    """A review reason if the notebook's training made far fewer steps than its loss curve has epochs, else []."""
+    count, history = (
+        evidence.answers.get(Address.of("trained", part, about).array(name))
+        for about, name in (("steps", "count"), ("history", "history"))
+    )
+    if count is None or history is None or count.size != 1:
+        return []
+    steps = int(count.reshape(-1)[0])
+    if steps >= STEPS_PER_EPOCH * history.size:
+        return []
+    return [
+        f"{part}: steps of the optimizer in the notebook's own training: {steps} in {history.size} epochs; read the loop: it may do "
+        "something else in the notebook than what was checked"
     ]
 
 

@@ -21,7 +21,13 @@ from grader.exercises.vae_mnist.checks import real_digits
 from grader.exercises.vae_mnist.checks.answers import answer, give_up, shape_text
 from grader.exercises.vae_mnist.classifier import Prediction, classify
 from grader.exercises.vae_mnist.copies import CopySearch, copy_search
-from grader.exercises.vae_mnist.metrics import Moments, class_deviations, moments, standard_error
+from grader.exercises.vae_mnist.metrics import (
+    Moments,
+    class_deviations,
+    moments,
+    normalised_frechet_distance,
+    standard_error,
+)
 from grader.records import Address, Array, Blame, Evidence, Fault, Stage
 
 RESAMPLES = 25  # draws for a bootstrap standard error, which is then accurate to about a seventh
@@ -64,6 +70,10 @@ def remembered(name: str, make: Callable[[], T], *arrays: Array) -> T:
         future = own_future
     result: T = future.result()
     return result
+
+
+LEAST_LEARNED = 0.2  # Fréchet distance that training takes away, below which nothing is compared
+KEPT_SHARE = 0.5  # of that distance: with few trained weights, a decoder keeps it only if it has not learned it
 
 
 def judged(images: Array) -> Prediction:
@@ -213,6 +223,19 @@ def untrained(evidence: Evidence, part: str) -> tuple[Array, Array, Array] | Non
     if images.size != x.size or drawn_images.size % PIXELS or not drawn_images.size:
         return None
     return x, _pictures(images, len(x), "images"), _pictures(drawn_images, drawn_images.size // PIXELS, "images")
+
+
+def draws_without_its_weights(evidence: Evidence, part: str) -> bool:
+    """Whether a decoder with few of the trained weights already draws digits, so that they may not be learned."""
+    drawn_by = Address.of("decode", part, "nearly_new").array("images")
+    fresh, trained, nearly_new = untrained(evidence, part), prior_images(evidence, part), evidence.answers.get(drawn_by)
+    if fresh is None or trained is None or nearly_new is None or nearly_new.size != fresh[2].size:
+        return False
+    few = np.clip(nearly_new.reshape(fresh[2].shape), 0, 1).astype(np.float32)
+    before, between, after = (
+        normalised_frechet_distance(judged(images).features, digit_moments()) for images in (fresh[2], few, trained)
+    )
+    return before - after > LEAST_LEARNED and before - between > KEPT_SHARE * (before - after)
 
 
 def _same_width(evidence: Evidence, part: str) -> None:

@@ -14,6 +14,7 @@ from .trained import (
     ask_encode,
     ask_here,
     ask_history,
+    ask_nearly_new,
     ask_samples,
     ask_steps,
     ask_trained,
@@ -47,7 +48,7 @@ for _part in PARTS:
         "trained": {"state": ask_trained, "history": ask_history, "steps": ask_steps, "device": ask_device}
         | {"footing": ask_training_integrity, "weights": ask_weights},
         "quality": {"encode": ask_encode, "samples": ask_samples, "here": ask_here},
-        "decode": {"decode": ask_decode},
+        "decode": {"decode": ask_decode, "nearly_new": ask_nearly_new},
         "untrained": {"untrained": ask_untrained},
         "plane": {"plane": ask_decode},
         "training_by_toys": {"in_own_model": ask_training_in_own_model, "alone": ask_training_alone},

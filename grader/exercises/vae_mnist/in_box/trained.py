@@ -9,6 +9,9 @@ from .interface import actual
 from .notebook_objects import NoAnswer, latent_dim, notebook_object, tensor
 from .step_counter import counting
 
+UNTRAINED = 500  # images by a decoder with few trained weights; as `questions.UNTRAINED`
+KEPT_WEIGHTS = 0.01  # share of a trained weight's entries that this decoder has
+
 STATISTICS = (torch.nn.modules.batchnorm._NormBase, torch.nn.utils.parametrizations._SpectralNorm)
 MOST_BUFFERED = 4096  # numbers: a student's own normalisation has fewer, a table of images has more
 
@@ -50,6 +53,7 @@ def ask_steps(part, student, questions):
         raise NoAnswer(f"no optimizer made a step on {actual(part.trained)}")
     steps, rates, lines, genuine, looks, rate = count
     return {
+        "count": steps,
         "mean_rate": np.float32(rates / steps),
         "lines": np.array(sorted(lines), dtype=np.int64),
         "genuine": int(genuine),
@@ -114,6 +118,31 @@ def ask_decode(part, student, questions):
     if misfits := [*unknown, *(key for key in absent if key in parameters)]:
         raise NoAnswer(f"{unfit}: {', '.join(misfits[:5])}")
     return decode(decoder, part, student, codes, questions["labels"])
+
+
+def ask_nearly_new(part, student, questions):
+    """Images of codes from the prior, by a fresh decoder with the trained biases and few of the trained weights.
+
+    Of each weight it has the hundredth that differs most from the others: a switch that a training loop has set without
+    learning would be among them.
+    """
+    codes, labels = questions["codes"][-UNTRAINED:], questions["labels"][-UNTRAINED:]
+    decoder = part.build(student, part.decoder, codes.shape[1])
+    fresh, prefix = Module.state_dict(decoder), "decoder/"
+    state = {key[len(prefix) :]: tensor(v, student) for key, v in questions.items() if key.startswith(prefix)}
+    mixed = {name: _mixed(fresh[name], value) for name, value in state.items() if name in fresh}
+    Module.load_state_dict(decoder, mixed, strict=False)
+    return decode(decoder, part, student, codes, labels)
+
+
+def _mixed(fresh, trained):
+    """The fresh weight with the trained weight's most unusual entries; of anything else, the trained value."""
+    if trained.ndim < 2 or fresh.shape != trained.shape or not trained.is_floating_point():
+        return trained
+    entries, numbers = fresh.clone().reshape(-1), trained.reshape(-1)
+    unusual = (numbers - numbers.median()).abs().topk(max(1, int(KEPT_WEIGHTS * numbers.numel()))).indices
+    entries[unusual] = numbers[unusual].to(entries)
+    return entries.reshape(fresh.shape)
 
 
 def ask_here(part, student, questions):

@@ -1,1 +1,0 @@
-"""Holds the stand-ins for modules that only Colab has."""

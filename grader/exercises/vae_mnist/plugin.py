@@ -208,8 +208,8 @@ def _few_steps(evidence: Evidence, part: str) -> list[str]:
     if steps >= STEPS_PER_EPOCH * history.size:
         return []
     return [
-        f"{part}: steps of the optimizer in the notebook's own training: {steps} in {history.size} epochs; read the loop: it may do "
-        "something else in the notebook than what was checked"
+        f"{part}: number of steps in the notebook's own training of {history.size} epochs: {steps}; read the loop: it "
+        "may do something else in the notebook than what was checked"
     ]
 
 

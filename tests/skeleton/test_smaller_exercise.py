@@ -75,7 +75,7 @@ def test_the_smaller_exercise_gives_the_reference_all_points_and_the_template_no
     course = tmp_path / name
     for mark in marks:
         make_smaller(course, mark)
-    unused = [sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", "--select", "F", str(course)]
+    unused = [sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", "--select", "F", str(course / name)]
     assert subprocess.run(unused, capture_output=True, check=False).returncode == 0
     for notebook, points in (("reference", full), ("template", dict.fromkeys(full, 0))):
         run = tmp_path / "runs" / notebook

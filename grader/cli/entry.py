@@ -12,6 +12,7 @@ from typing import NoReturn
 from grader.errors import GraderError
 
 NOT_GRADED = 2
+WRITING = {"init", "practice", "new-exercise"}  # commands that grade nothing: without their files, they say so
 INTERRUPTED = 130  # typer's exit code for Ctrl-C
 _STOPPED = "interrupted; finished work is kept, and the same command continues from there"
 
@@ -92,6 +93,7 @@ def _called(line: list[str]) -> str:
 def _not_graded(reason: str) -> NoReturn:
     from grader.report.text import plain
 
+    outcome = "not written" if WRITING.intersection(sys.argv[1:2]) else "not graded"
     with contextlib.suppress(OSError):
-        print(f"not graded: {plain(reason, 600)}", file=sys.stderr)
+        print(f"{outcome}: {plain(reason, 600)}", file=sys.stderr)
     sys.exit(NOT_GRADED)

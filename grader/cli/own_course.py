@@ -65,8 +65,12 @@ def new_exercise(
 ) -> None:
     """Writes a new exercise that works, for you to change: code, rubric, reference and template.
 
+    In the project's folder, the code is written to grader/exercises/NAME/, and the other files to exercises/NAME/.
+    In any other folder, NAME/ holds all of them, with the code in NAME/NAME/ and the limits of a run in limits.yaml.
+
     Examples:
       python -m grader new-exercise two_numbers
+      python -m grader new-exercise two_numbers --into course
     """
     from grader.skeleton.write import write_skeleton
 
@@ -82,8 +86,12 @@ def new_exercise(
 def _one_line_where_not_written() -> Iterator[None]:
     try:
         yield
-    except (GraderError, OSError) as error:
+    except GraderError as error:
         print(f"not written: {error}", file=sys.stderr)
+        raise typer.Exit(NOT_GRADED) from None
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"not written: {where}{error.strerror or error}", file=sys.stderr)
         raise typer.Exit(NOT_GRADED) from None
 
 

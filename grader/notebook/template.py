@@ -121,9 +121,20 @@ def _template_cell(index: int, cell: Mapping[str, Any], source: str, *, has_regi
         role = marks.get("role")
         if role not in CODE:
             raise GraderError(f"{where}: expected metadata.grader.role in {', '.join(CODE)}; got {role!r}")
-        if (role == Role.TASK) != has_regions:
-            fix = "give it one" if role == Role.TASK else "make its role 'task'"
-            raise GraderError(f"{where}: only cells of role 'task' hold solution regions, got {role!r}; {fix}")
+        if has_regions and role != Role.TASK:
+            raise GraderError(
+                f"{where}: only cells of role 'task' hold solution regions, got {role!r}; make its role 'task'"
+            )
+        if role == Role.TASK and not has_regions:
+            raise GraderError(
+                f"{where}: a cell of role 'task' needs a solution region, got none; "
+                "put its solution between '# BEGIN SOLUTION name' and '# END SOLUTION'"
+            )
+        if role == Role.TRAIN and not (isinstance(marks.get("part"), str) and marks["part"]):
+            raise GraderError(
+                f"{where}: a cell of role 'train' needs metadata.grader.part, one of the exercise's parts, "
+                f"got {marks.get('part')!r}"
+            )
         if read_code(source).statements is None:
             raise GraderError(f"{where}: does not parse once its solution is taken out; move the markers")
         marks["id"] = cell["id"]
@@ -173,17 +184,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         url = options.notebook_url
         colab_url = _badge_address(options.template) if url is None else url and colab_address(url)
-        text = dump_notebook(make_template(load_notebook(options.reference), colab_url))
+        text = _template_text(options.reference, colab_url)
         if options.check:
             fresh = options.template.is_file() and options.template.read_bytes() == text.encode("utf-8")
             if not fresh:
                 print(f"{options.template}: stale, {options.reference} makes another one; run without --check")
             return 0 if fresh else 1
         write_atomically(options.template, text.encode("utf-8"))
-    except (GraderError, OSError) as error:
-        print(f"{options.reference}: {error}", file=sys.stderr)
+    except GraderError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"{options.template}: {error.strerror or error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _template_text(path: Path, colab_url: str) -> str:
+    """The template that the reference in `path` makes.
+
+    Raises:
+        GraderError: one line that begins with the path.
+    """
+    reference = load_notebook(path)
+    try:
+        return dump_notebook(make_template(reference, colab_url))
+    except GraderError as error:
+        raise GraderError(f"{path}: {error}") from None
 
 
 if __name__ == "__main__":

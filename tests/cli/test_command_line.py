@@ -124,6 +124,20 @@ def test_a_misspelt_word_is_refused_with_the_nearest_correct_one(arguments: list
     assert len(came.stderr.splitlines()) == 1
 
 
+def test_a_command_that_writes_files_says_not_written() -> None:
+    for arguments in (("new-exercise",), ("init",), ("practice",), ("new-exercise", "--no-such-option", "two")):
+        came = said(*arguments)
+        assert came.returncode == 2
+        assert came.stderr.startswith("not written: ")
+        assert len(came.stderr.splitlines()) == 1
+
+
+def test_the_help_for_a_new_exercise_says_where_its_files_go() -> None:
+    shown = " ".join(said("new-exercise", "--help").stdout.split())
+    assert "In the project's folder, the code is written to grader/exercises/NAME/" in shown
+    assert "In any other folder, NAME/ holds all of them, with the code in NAME/NAME/" in shown
+
+
 def test_versions_are_shown() -> None:
     came = said("--version")
     lines = dict(line.split(maxsplit=1) for line in came.stdout.splitlines()[:4])

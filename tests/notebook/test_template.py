@@ -1,5 +1,6 @@
 import copy
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,7 @@ def test_template_bytes_do_not_depend_on_how_the_reference_was_saved() -> None:
             "setup",
             "import math\n",
             "# BEGIN SOLUTION s\nimport math\n# END SOLUTION\n",
-            "only cells of role 'task'",
+            "only cells of role 'task' hold solution regions, got 'given'; make its role 'task'",
         ),
         ("data-text", "Given.", "# BEGIN SOLUTION s", "outside a code cell"),
         ("sample", "# END SOLUTION", "# END SOLUTION\n)", "does not parse"),
@@ -93,6 +94,24 @@ def test_malformed_references_are_refused(identity: str, old: str, new: str, say
     with pytest.raises(GraderError, match=says) as caught:
         make_template(with_source(identity, old, new))
     assert "\n" not in str(caught.value)
+
+
+def test_a_task_without_a_solution_region_is_refused() -> None:
+    reference = strip_markers(toy_reference())
+    with pytest.raises(GraderError, match=r"^cell 7: a cell of role 'task' needs a solution region, got none; put "):
+        make_template(reference)
+
+
+@pytest.mark.parametrize("part", [None, "", 1])
+def test_a_training_cell_without_a_part_is_refused(part: object) -> None:
+    reference = toy_reference()
+    marks = cell_of(reference, "train-model")["metadata"]["grader"]
+    del marks["part"]
+    if part is not None:
+        marks["part"] = part
+    says = "^cell 9: a cell of role 'train' needs metadata.grader.part, one of the exercise's parts, got "
+    with pytest.raises(GraderError, match=says + re.escape(repr(part))):
+        make_template(reference)
 
 
 def test_replaced_regions_are_indented_and_markers_stay() -> None:
@@ -118,7 +137,17 @@ def test_command_writes_checks_and_refuses(tmp_path: Path, capsys: pytest.Captur
     assert main([*arguments, "--check"]) == 0
     reference.write_text(json.dumps(with_source("train", "# END SOLUTION", "# END")))
     assert main(arguments) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{reference}: cell 8")
+
+
+def test_a_line_about_a_file_names_it_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reference, template = tmp_path / "reference.ipynb", tmp_path / "none" / "template.ipynb"
+    assert main([str(reference), str(template)]) == 2
+    assert capsys.readouterr().err == f"{reference}: expected a notebook: no such file; check the path\n"
+    reference.write_text(json.dumps(toy_reference()))
+    assert main([str(reference), str(template)]) == 2
+    assert capsys.readouterr().err == f"{template}: No such file or directory\n"
 
 
 GITHUB = "https://github.com/course/vae/blob/main/notebooks/vae_mnist.ipynb"

@@ -184,7 +184,7 @@ WRONG = {
     ),
     "presupposed check below": (
         "      training_lowers_the_loss: {points: 2, zero_at: 1.0, full_at: 0.1}\n"
-        "      fresh_process_agrees: {points: 2, tolerance: 1.0e-4}\n",
+        "      fresh_process_agrees: {points: 2, tolerance: 1.0e-4}  # second box\n",
         "      fresh_process_agrees: {points: 2, tolerance: 1.0e-4}\n"
         "      training_lowers_the_loss: {points: 2, zero_at: 1.0, full_at: 0.1}\n",
         ["item 'one.training'", "'fresh_process_agrees'", "presupposes 'training_lowers_the_loss'", "move"],

@@ -46,9 +46,9 @@ FOLLOW = "\nreference: reference.ipynb\nfollow_through: {enabled: true, max_repl
 
 @cache
 def rubric_text() -> str:
-    """The skeleton's rubric with these limits; it extends no other, and has neither a reference nor an interface."""
+    """The skeleton's rubric with these limits, without `extends`, `reference`, `follow_through` and `interface`."""
     lines = (SKELETON / "course" / "rubric.yaml").read_text().splitlines(keepends=True)
-    left_out = ("#", "extends:", "reference:", "interface:")
+    left_out = ("#", "extends:", "reference:", "follow_through:", "interface:")
     return "".join(line for line in lines if not line.startswith(left_out)) + "\n" + LIMITS
 
 

@@ -34,11 +34,17 @@ def training_lowers_the_loss(evidence: Evidence, part: str) -> Measurement:
     if history.size < 2:
         give_up("expected one loss per step")
     share = float(history[-1] / history[0])
-    return Measurement("share of the first loss", share, 0.0, "the loss falls", "Does the loss fall in every step?")
+    return Measurement(
+        name="share of the first loss",
+        value=share,
+        standard_error=0.0,  # of the value; larger for one measured on random samples, and then the threshold is wider
+        good="the loss falls",  # the message for full points; `fair` and `poor` are those for some and no points
+        hint="Does the loss fall in every step?",
+    )
 
 
 @check(needs_training=True, presupposes=(training_lowers_the_loss,))
-def fresh_process_agrees(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
+def fresh_process_agrees(evidence: Evidence, part: str, *, tolerance: float) -> Finding:  # second box
     """The trained number means the same in a process that has not trained it."""
     (once,) = answer(evidence, Address.of("quality", part, "apply"), "y")
     (twice,) = answer(evidence, Address.of("decode", part, "apply"), "y")

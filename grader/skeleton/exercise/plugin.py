@@ -10,7 +10,11 @@ import numpy as np
 from grader.checks import Check, checks_of
 from grader.evidence import AnswerSpec
 from grader.exercise import Exercise, InterfaceSpec, ItemSpec, Questions
-from grader.records import Address, Array, Evidence
+from grader.records import (
+    Address,
+    Array,  # second box
+    Evidence,  # second box
+)
 
 from . import checks, questions
 from .in_box import probe
@@ -19,6 +23,8 @@ from .in_box import probe
 class TwoNumbers(Exercise):
     """Two parts, `one` and `two`, each with a training cell; a notebook that trains one model has one part.
 
+    Comments mark the lines of the second part and of the second box; see `questions.py`.
+
     Methods that this exercise does not need are left out, for instance `prepare` (downloads data) and `figures`
     (pictures for the report).
     """
@@ -26,11 +32,15 @@ class TwoNumbers(Exercise):
     parts: tuple[str, ...] = questions.PARTS
     interface: InterfaceSpec = InterfaceSpec(
         names=probe.NAMES,
-        train_functions={"one": "train_one", "two": "train_two"},
+        train_functions={
+            "one": "train_one",
+            "two": "train_two",  # second part
+        },
         arguments=probe.ARGUMENTS,
         options=probe.OPTIONS,
         imports=("numpy",),  # modules that every solution uses; a waiting box imports them in advance
     )
+    # By the ids of the rubric's items, `part.name`; the items `two.…` belong to the second part.
     # If an item that `depends_on` names lost points, the later item can be graded again with a correct version of the
     # code: see `follow_through` in the rubric.
     items: Mapping[str, ItemSpec] = {
@@ -51,6 +61,8 @@ class TwoNumbers(Exercise):
         """See `questions.make_answer_specs`."""
         return questions.make_answer_specs(sizes["numbers"])
 
-    def second_questions(self, evidence: Evidence, states: Mapping[str, Mapping[str, Array]]) -> Questions:
+    def second_questions(  # second box
+        self, evidence: Evidence, states: Mapping[str, Mapping[str, Array]]
+    ) -> Questions:
         """See `questions.make_second_questions`; without this method there is no second box."""
         return questions.make_second_questions(evidence, states)

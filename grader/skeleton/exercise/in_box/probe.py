@@ -3,13 +3,28 @@
 A question is a function `(student, arrays) -> {name: numbers}`: `student` holds the notebook's variables, `arrays` the
 arrays of its stage in `questions.py`, which also specifies the allowed answers. The recorder reads `STAGES`,
 `NoAnswer` and `interface`.
+
+Comments mark the lines of the second part and of the second box, as in `questions.py`.
 """
 
 import numpy as np
 
 # A course with other names, orders or options sets them in its rubric's `interface`.
-NAMES = ("STEPS", "double", "triple", "train_one", "train_two", "one", "two")
-ARGUMENTS = {"double": ("x",), "triple": ("x",), "train_one": ("model", "steps"), "train_two": ("model", "steps")}
+NAMES = (
+    "STEPS",
+    "double",
+    "train_one",
+    "one",
+    "triple",  # second part
+    "train_two",  # second part
+    "two",  # second part
+)
+ARGUMENTS = {
+    "double": ("x",),
+    "train_one": ("model", "steps"),
+    "triple": ("x",),  # second part
+    "train_two": ("model", "steps"),  # second part
+}
 OPTIONS = {"numbers": ("arrays", "lists")}  # the type that `double` and `triple` get; the first is the default
 
 
@@ -23,7 +38,7 @@ def _function(name):
     return asked
 
 
-def _state(part):
+def _state(part):  # second box
     """A question for the trained number, which the second box gets."""
     return lambda student, arrays: {"decoder/weight": named(student, part)["weight"]}
 
@@ -33,22 +48,29 @@ def _history(part):
     return lambda student, arrays: {"history": np.array(named(student, part)["history"], dtype=np.float32)}
 
 
-def _apply(part):
+def _apply(part):  # second box
     """A question that applies the trained number to the stage's numbers."""
     return lambda student, arrays: {"y": named(student, part)["weight"] * arrays["x"]}
 
 
-def _apply_in_second_box(student, arrays):
+def _apply_in_second_box(student, arrays):  # second box
     """Applies the trained number that the second box received to the first box's answers."""
     return {"y": arrays["decoder/weight"] * arrays["x"]}
 
 
+FUNCTIONS = {
+    "one": "double",
+    "two": "triple",  # second part
+}
 STAGES = {}
-for _part, _name in (("one", "double"), ("two", "triple")):
+for _part, _name in FUNCTIONS.items():
     STAGES[f"components.{_part}"] = {"function": _function(_name)}
-    STAGES[f"trained.{_part}"] = {"state": _state(_part), "history": _history(_part)}
-    STAGES[f"quality.{_part}"] = {"apply": _apply(_part)}
-    STAGES[f"decode.{_part}"] = {"apply": _apply_in_second_box}
+    STAGES[f"trained.{_part}"] = {
+        "state": _state(_part),  # second box
+        "history": _history(_part),
+    }
+    STAGES[f"quality.{_part}"] = {"apply": _apply(_part)}  # second box
+    STAGES[f"decode.{_part}"] = {"apply": _apply_in_second_box}  # second box
 
 # The rest does not depend on the exercise.
 

@@ -162,6 +162,7 @@ PLACES: dict[str, Place] = {
     "canvas": _canvas,
     "gradescope": lambda rng, person, name: f"submission_{person.canvas}/{name}",
     "nbgrader": _nbgrader,
+    "teams": lambda rng, person, name: f"Submitted files/{person.name}/VAE/Version {rng.randint(1, 12)}/{name}",
     "folders by id": lambda rng, person, name: f"{person.number}/{name}",
     "folders by name": lambda rng, person, name: f"{person.name}/{name}",
     "files": lambda rng, person, name: f"{_chosen(person)}{_suffix(name)}",
@@ -194,7 +195,7 @@ def download(seed: int) -> Download:
     everybody = [replace(person, enrolled=True) if person.number in alike else person for person in everybody]
     text, columns = _roster(rng, [person for person in everybody if person.enrolled])
     made = Download(everybody, rng.choice(list(PLACES)), text, columns)
-    if made.layout in {"files", "mistaken files", "folders by name"}:
+    if made.layout in {"files", "mistaken files", "folders by name", "teams"}:
         everybody = [person for person in everybody if person.number not in alike]  # nor can two folders of one name be
     handing_in = [person for person in everybody if rng.random() < 0.85]
     # A single folder that no student's name is on may be a wrapper, whatever lies in it: there is nothing to tell by.

@@ -13,6 +13,7 @@ from small_exercise import notebook
 
 from grader.batch.students.discovery import Discovery, find
 from grader.batch.students.roster import read_roster
+from grader.errors import GraderError
 
 OLDER = json.dumps(notebook.submission(double="def double(x):\n    return x + x + x"))
 PLAIN = "Student ID,First name,Last name,Email\n101,Ada,Lovelace,ada@u.example\n102,Jean-Luc,O'Neil,jlo@u.example\n"
@@ -91,6 +92,57 @@ CASES = {
             "397063-2557370 - Jean-Luc O'Neil - Nov 1, 2026 926 PM - a - b.ipynb": ["102"],
         },
         "Brightspace's download",
+    ),
+    "Blackboard, attempts with different names": Case(
+        {
+            "VAE_ada_attempt_2026-11-01-10-00-00_vae.ipynb": OLDER,
+            "VAE_ada_attempt_2026-11-02-10-00-00_my, vae.ipynb": NOTEBOOK,
+            "VAE_jlo_attempt_2026-11-02-10-00-00_vae.zip": packed({"my_vae.ipynb": NOTEBOOK}),
+            "VAE_jlo_attempt_2026-11-01-10-00-00_vae.ipynb": OLDER,
+            "VAE_103_attempt_2026-11-01-10-00-00_vae.ipynb": NOTEBOOK,
+        },
+        {
+            "VAE_ada_attempt_2026-11-02-10-00-00_my, vae.ipynb": ["101"],
+            "VAE_jlo_attempt_2026-11-02-10-00-00_vae.zip: my_vae.ipynb": ["102"],
+            "VAE_103_attempt_2026-11-01-10-00-00_vae.ipynb": ["103"],
+        },
+        "Blackboard's download",
+        PLAIN + "103,Emmy,Noether,en@u.example\n",
+    ),
+    "Microsoft Teams": Case(
+        {
+            "Student Work/Submitted files/Ada Lovelace/VAE/Version 9/vae.ipynb": OLDER,
+            "Student Work/Submitted files/Ada Lovelace/VAE/Version 10/vae_new.ipynb": NOTEBOOK,
+            "Student Work/Working files/Ada Lovelace/VAE/vae.ipynb": OLDER,
+            "Student Work/Submitted files/Jean-Luc O'Neil/VAE/Version 1/vae.ipynb": NOTEBOOK,
+            "Student Work/Working files/Emmy Noether/VAE/vae.ipynb": NOTEBOOK,
+        },
+        {
+            "Submitted files/Ada Lovelace/VAE/Version 10/vae_new.ipynb": ["101"],
+            "Submitted files/Jean-Luc O'Neil/VAE/Version 1/vae.ipynb": ["102"],
+        },
+        "Microsoft Teams' folders of student work",
+    ),
+    "Google Drive, copies in other languages": Case(
+        {
+            "Ada Lovelace - Kopie von vae_mnist.ipynb": NOTEBOOK,
+            "Jean-Luc O'Neil - Copia de vae_mnist.ipynb": NOTEBOOK,
+            "Emmy Noether - Copie de Copie de vae_mnist.ipynb": NOTEBOOK,
+            "Jan van Dijk - Kopie van vae_mnist.ipynb": NOTEBOOK,
+            "Wernher von Braun - Copia di vae_mnist (1).ipynb": NOTEBOOK,
+            "Ana Lima - Cópia de vae_mnist.ipynb": NOTEBOOK,
+        },
+        {
+            "Ada Lovelace - Kopie von vae_mnist.ipynb": ["101"],
+            "Jean-Luc O'Neil - Copia de vae_mnist.ipynb": ["102"],
+            "Emmy Noether - Copie de Copie de vae_mnist.ipynb": ["103"],
+            "Jan van Dijk - Kopie van vae_mnist.ipynb": ["104"],
+            "Wernher von Braun - Copia di vae_mnist (1).ipynb": ["105"],
+            "Ana Lima - Cópia de vae_mnist.ipynb": ["106"],
+        },
+        "one file per student",
+        PLAIN + "103,Emmy,Noether,en@u.example\n104,Jan,van Dijk,jd@u.example\n105,Wernher,von Braun,wb@u.example\n"
+        "106,Ana,Lima,al@u.example\n",
     ),
     "GitHub Classroom": Case(
         {
@@ -217,3 +269,40 @@ def test_parts_of_a_drive_download_are_one_class(tmp_path: Path) -> None:
     (tmp_path / "roster.csv").write_text(PLAIN)
     came = find(tmp_path / "all", tmp_path / "unpacked", read_roster(tmp_path / "roster.csv"), max_mb=1)
     assert [[student.id for student in one.students] for one in came.handed_in] == [["101"], ["102"]]
+
+
+def came_of(files: Mapping[str, str | bytes], tmp_path: Path) -> Discovery:
+    return found(Case(files, {}, ""), tmp_path, zipped=False)
+
+
+def test_a_working_file_in_teams_is_no_submission(tmp_path: Path) -> None:
+    files = {f"Working files/{name}/VAE/vae.ipynb": NOTEBOOK for name in ("Ada Lovelace", "Jean-Luc O'Neil")}
+    submitted = "Submitted files/Ada Lovelace/VAE/Version 1/vae.ipynb"
+    came = came_of({**files, submitted: OLDER}, tmp_path / "1")
+    assert [one.shown for one in came.handed_in] == [submitted]
+    assert [student.id for student in came.missing] == ["102"]
+    assert came.remarks == ("working files are not submissions; no submitted files by Jean-Luc O'Neil",)
+    with pytest.raises(GraderError, match="found none; working files are not submissions; no submitted files by Ada"):
+        came_of(files, tmp_path / "2")
+
+
+def test_a_folder_called_submitted_files_need_not_be_from_teams(tmp_path: Path) -> None:
+    files = {"Submitted files/ada.ipynb": NOTEBOOK, "Submitted files/jlo.ipynb": NOTEBOOK}
+    came = came_of(files, tmp_path)
+    assert [[student.id for student in one.students] for one in came.handed_in] == [["101"], ["102"]]
+
+
+def test_a_last_attempt_of_another_name_needs_review_but_is_graded(tmp_path: Path) -> None:
+    files = {f"VAE_{login}_attempt_2026-11-01-10-00-00_vae.ipynb": OLDER for login in ("ada", "jlo")}
+    came = came_of({**files, "VAE_ada_attempt_2026-11-02-10-00-00_other.ipynb": NOTEBOOK}, tmp_path)
+    (ada,) = [one for one in came.handed_in if one.student and one.student.id == "101"]
+    assert ada.shown == "VAE_ada_attempt_2026-11-02-10-00-00_other.ipynb"
+    assert ada.why == "submitted last"
+    assert [remark.needs_person for remark in ada.remarks] == [True]
+
+
+def test_a_later_submission_to_brightspace_may_only_add_a_file(tmp_path: Path) -> None:
+    at = "397063-2557369 - {} - Nov {}, 2026 926 PM/{}"
+    files = {at.format(name, 1, "vae.ipynb"): OLDER for name in ("Ada Lovelace", "Jean-Luc O'Neil")}
+    came = came_of({**files, at.format("Ada Lovelace", 2, "plots.ipynb"): NOTEBOOK}, tmp_path)
+    assert at.format("Ada Lovelace", 1, "vae.ipynb") in [one.shown for one in came.handed_in]

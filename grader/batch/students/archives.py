@@ -38,6 +38,7 @@ UTF8 = 0x800  # the flag of a zip member with a UTF-8 name
 SUFFIXES = (".zip", ".tar.gz", ".tgz", ".tar")
 NOTEBOOK_SUFFIXES = (".ipynb",)
 METADATA_FILES = {METADATA}  # the file with a system's list of submitters
+_SUFFIX = re.compile(r"(?:\.tar|\.ipynb)?\.[A-Za-z0-9]{1,6}$", re.IGNORECASE)
 _ODD = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\\:*?\"<>|]")
 
 
@@ -50,6 +51,7 @@ class File:
     changed: float = 0.0  # seconds since 1970
     problem: str = ""  # why it cannot be used, in a few words
     section: str = ""  # its folder or archive, in a class that is split into several
+    twin: bool = False  # another file's place differs only in how letters are encoded, so one got a number
 
     @property
     def place(self) -> str:
@@ -60,6 +62,33 @@ class File:
     def name(self) -> str:
         """The file's name without the folders."""
         return self.parts[-1]
+
+
+class Places:
+    """Gives each file a place in composed letters (NFC), as which systems and rosters write names.
+
+    macOS writes decomposed letters (NFD), so a folder may hold two names that look the same. The second gets a number,
+    "name (2).ipynb": no file replaces another.
+    """
+
+    def __init__(self) -> None:
+        self._raw: dict[tuple[str, ...], str] = {}
+
+    def place(self, raw: str, parts: tuple[str, ...]) -> tuple[tuple[str, ...], bool]:
+        """The parts, numbered if they are another file's, and whether they are; `raw` is the path as stored."""
+        *folders, name = (composed(part) for part in parts)
+        suffix = _SUFFIX.search(name)
+        end = suffix.start() if suffix and suffix.start() else len(name)
+        own, number = (*folders, name), 1
+        while self._raw.setdefault(own, raw) != raw:
+            number += 1
+            own = (*folders, f"{name[:end]} ({number}){name[end:]}")
+        return own, number > 1
+
+
+def composed(text: str) -> str:
+    """The text with each accented letter as one character (NFC), whatever the system that wrote it."""
+    return unicodedata.normalize("NFC", text)
 
 
 class UnusableArchive(Exception):
@@ -90,13 +119,13 @@ def unpack(archive: Path, into: Path, *, max_mb: float, total_mb: float, nested:
     files, bytes_left, count = [], total_mb * 1e6, 0
     suffixes = NOTEBOOK_SUFFIXES + (SUFFIXES if nested else ())
     with _members(archive, total_mb) as members:
-        for member, parts in members:
+        for member, parts, twin in members:
             is_metadata = nested and parts[-1] in METADATA_FILES  # ignored in a student's own archive
             if not is_metadata and not parts[-1].lower().endswith(suffixes):
-                files.append(File(parts, None, member.changed))
+                files.append(File(parts, None, member.changed, twin=twin))
                 continue
             if not member.plain:
-                files.append(File(parts, None, member.changed, ODD_MEMBER))
+                files.append(File(parts, None, member.changed, ODD_MEMBER, twin=twin))
                 continue
             limit = MAX_BYTES if is_metadata else max_mb * 1e6 * (4 if is_archive(parts[-1]) else 1)
             count += 1
@@ -111,7 +140,7 @@ def unpack(archive: Path, into: Path, *, max_mb: float, total_mb: float, nested:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 if not path.exists() or path.read_bytes() != data:
                     write_atomically(path, data)
-            files.append(File(parts, None if problem else path, member.changed, problem))
+            files.append(File(parts, None if problem else path, member.changed, problem, twin=twin))
     return files
 
 
@@ -122,12 +151,15 @@ def list_files(archive: Path, *, total_mb: float) -> list[File]:
         UnusableArchive: if it is not an archive, or exceeds the limits.
     """
     with _members(archive, total_mb) as members:
-        return [File(parts, None, member.changed) for member, parts in members]
+        return [File(parts, None, member.changed, twin=twin) for member, parts, twin in members]
 
 
 @contextmanager
-def _members(archive: Path, total_mb: float) -> Iterator[Iterator[tuple[_Member, tuple[str, ...]]]]:
-    """The members with a safe path, while the archive is open; any error becomes `UnusableArchive`."""
+def _members(archive: Path, total_mb: float) -> Iterator[Iterator[tuple[_Member, tuple[str, ...], bool]]]:
+    """The members while the archive is open, with a safe place, and whether it is numbered.
+
+    Any error becomes `UnusableArchive`.
+    """
     try:
         most = total_mb * 1e6 + MAX_STRUCTURE
         with _zip(archive) if zipfile.is_zipfile(archive) else _tar(archive, most) as members:
@@ -138,12 +170,13 @@ def _members(archive: Path, total_mb: float) -> Iterator[Iterator[tuple[_Member,
         raise UnusableArchive(f"cannot be read ({error.strerror or error})") from None
 
 
-def _safe_members(members: Iterator[_Member]) -> Iterator[tuple[_Member, tuple[str, ...]]]:
+def _safe_members(members: Iterator[_Member]) -> Iterator[tuple[_Member, tuple[str, ...], bool]]:
+    places = Places()
     for number, member in enumerate(members):
         if number >= MAX_MEMBERS:
             raise UnusableArchive(f"holds more than {MAX_MEMBERS} files")
         if parts := _parts(member.name):
-            yield member, parts
+            yield member, *places.place(member.name, parts)
 
 
 def _parts(name: str) -> tuple[str, ...]:
@@ -157,7 +190,7 @@ def _parts(name: str) -> tuple[str, ...]:
 
 def component(text: str) -> str:
     """A folder's or file's name without control and direction marks, cut to a length that every file system allows."""
-    clean = _ODD.sub("_", unicodedata.normalize("NFC", text).encode("utf-8", "replace").decode())
+    clean = _ODD.sub("_", composed(text).encode("utf-8", "replace").decode())
     if len(clean.encode()) <= MAX_COMPONENT:
         return clean
     suffix = clean[-12:] if "." in clean[-12:] else ""

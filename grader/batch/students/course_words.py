@@ -10,6 +10,9 @@ import re
 import unicodedata
 from datetime import UTC, datetime, timedelta, timezone
 
+# What programs write before the name of a copied file, "Copy of vae.ipynb"; a part of a pattern.
+COPY_OF = r"(?:copy|kopie|copie|c[oó]pia|kopia|kopi)[ _](?:of|von|van|de|di|av|af)"
+
 _SAME: dict[str, str] = {
     # English key: synonyms, as `folded` returns them
     "studentid": "studentnumber matrikelnummer matrikelnr matrnr numeroetudiant numerodetudiant matricule"

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import stat
 import unicodedata
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +14,7 @@ from pathlib import Path
 from grader.batch.class_records import ClassSubmission, Student
 from grader.batch.students.archives import File, UnusableArchive, component, is_archive, list_files, unpack
 from grader.batch.students.course_words import folded
+from grader.batch.students.folders import files_below
 from grader.batch.students.layouts import ASIDE, Layout, Owner, ignored, is_work, layout_of
 from grader.batch.students.matching import Match, is_nobodys, match_name, matches
 from grader.batch.students.roster import Roster, handed_in_at
@@ -26,7 +25,6 @@ from grader.records import Remark
 from grader.report.text import plain
 from grader.store.bounded import Unreadable, file_bytes
 
-MAX_FILES = 500_000
 MOST_OPENED = 20  # archives of one student
 MOST_LISTED = 5  # archives other than zip that are listed, which takes unpacking them
 MOST_COMPARED = 200_000_000  # bytes
@@ -35,7 +33,6 @@ MAX_PLACE = 200
 MOST_NAMES = 5  # names in a note
 MOST_DOUBTS = 100  # notes on doubtful matches; each is shown with its submission too
 LONGEST_KEY = 60
-UNREADABLE = "is a symbolic link"
 
 
 @dataclass(frozen=True)
@@ -122,14 +119,13 @@ def find(
     keys = _keys({pile.identity: pile.key_parts for pile in usable}, roster)
     keyed = sorted(((keys[pile.identity], pile) for pile in usable), key=lambda pair: pair[0])
     handed_in = tuple(_submission(key, pile, unpacked / key, exercise, has_roster=bool(roster)) for key, pile in keyed)
+    of_layouts = [remark for layout in layouts.values() for remark in layout.remarks]
     if not handed_in:
-        raise GraderError(
-            f"{path_text}: expected notebooks (.ipynb), folders with notebooks, or a download; found none"
-        )
+        found = "; ".join(["found none", *of_layouts])
+        raise GraderError(f"{path_text}: expected notebooks (.ipynb), folders with notebooks, or a download; {found}")
     present = {student.id for one in handed_in for student in one.students}
     missing = tuple(s for s in (roster.students if roster else ()) if s.id not in present)
     leftover = [pile for pile in piles if pile not in usable]
-    of_layouts = [remark for layout in layouts.values() for remark in layout.remarks]
     remarks = (*of_layouts, *_match_remarks(usable, roster), *_one_pile_remark(usable), *_leftover_remark(leftover))
     return Discovery(handed_in, missing, _in_words(layouts), remarks)
 
@@ -196,7 +192,7 @@ def alone(
     """
     if not folder.is_dir():
         raise GraderError(f"{short_path(folder)}: no such folder; expected one submission's files")
-    files = [file for file in sorted(_walk(folder), key=lambda file: file.parts) if not ignored(file)]
+    files = [file for file in sorted(files_below(folder), key=lambda file: file.parts) if not ignored(file)]
     if not files:
         return ClassSubmission("submission", folder, "", refused="nothing was submitted")
     owner = Owner("submission")
@@ -207,7 +203,7 @@ def alone(
 
 def _files(submissions: Path, unpacked: Path, path_text: str, max_mb: float) -> list[File]:
     if submissions.is_dir():
-        return sorted(_walk(submissions), key=lambda file: file.parts)
+        return sorted(files_below(submissions), key=lambda file: file.parts)
     if not submissions.exists():
         raise GraderError(f"{path_text}: no such folder; expected a folder of notebooks or a downloaded archive")
     if not is_archive(submissions.name):
@@ -219,25 +215,6 @@ def _files(submissions: Path, unpacked: Path, path_text: str, max_mb: float) -> 
     except UnusableArchive as reason:
         raise GraderError(f"{path_text}: {reason}; download it again") from None
     return sorted(files, key=lambda file: file.parts)
-
-
-def _walk(root: Path) -> Iterator[File]:
-    count = 0
-    for folder, names, files in os.walk(root, followlinks=False):
-        inside = tuple(Path(folder).relative_to(root).parts)
-        names.sort()
-        for name in sorted([*files, *(n for n in names if (Path(folder) / n).is_symlink())]):
-            count += 1
-            if count > MAX_FILES:
-                raise GraderError(
-                    f"{short_path(root)}: expected at most {MAX_FILES} files, found more; check the folder"
-                )
-            path = Path(folder) / name
-            status = path.lstat()
-            if stat.S_ISREG(status.st_mode):
-                yield File((*inside, name), path, status.st_mtime)
-            elif stat.S_ISLNK(status.st_mode):
-                yield File((*inside, name), None, 0.0, UNREADABLE)
 
 
 def _exercise(file_owners: Sequence[tuple[File, Owner]], template: Path | None, max_mb: float) -> _Exercise:
@@ -403,7 +380,10 @@ def _submission(key: str, pile: _Pile, into: Path, exercise: _Exercise, *, has_r
         for file, owner in candidates
         if not is_archive(file.name) and not file.problem
     ]
-    if packed and not any(is_solved(work.file, exercise.template, exercise.max_mb) for work in works[:MAX_READ]):
+    solved = [w for w in works[:MAX_READ] if is_solved(w.file, exercise.template, exercise.max_mb)]
+    last = max((work.owner.attempt for work in solved), default=-1)
+    packed = [(file, owner) for file, owner in packed if owner.attempt > last]  # of a later attempt, or nothing solved
+    if packed:
         works += [
             w for file, owner in packed[:MOST_OPENED] for w in _inside(file, owner, into, exercise.max_mb, reasons)
         ]

@@ -1,7 +1,9 @@
 """The student of each file, from its path: the layouts of course systems, and those that people make by hand.
 
 The layout is recognised only from the entries at the root of a download, each on its own: nothing in a student's folder
-can change the owner of another file. What each system writes:
+can change the owner of another file. A file at the root ends in a name that a student typed, which may imitate any
+system: a system's form counts there only if most files have it, the most frequent form comes first, and each form ends
+at the first place where it can. What each system writes:
 
 Moodle: `Full name_12345_assignsubmission_file/` (with a last `_` before 4.1; or, flat, `..._file_name.ipynb`),
 `_onlinetext` for a typed text. The number is the participant's in this assignment, or the group's in group
@@ -19,6 +21,8 @@ Blackboard: `<assignment>_<login>_attempt_<time>_<name>` and a `.txt` per attemp
 github.com/kwurst/bb-file-cleanup expects; no real export was available).
 Brightspace: `<number>-<number> - Full name - Sep 24, 2024 926 PM/`, or flat, followed by ` - <name>` (unverified: as
 programs that read it expect; the meaning of the numbers is unknown).
+Microsoft Teams: `Submitted files/Full name/assignment/Version 2/` and `Working files/Full name/assignment/`; a working
+file was not submitted (unverified: as the library of a class is described; folders' names in English).
 GitHub Classroom, Google Drive, Sakai and ILIAS: folders and files named after students, perhaps with the
 assignment's name: `vae-adalovelace/`, `Ada Lovelace - vae.ipynb`, `Lovelace, Ada(ada)/`, `lovelace_ada_ada_4711/`
 (github.com/github/gh-classroom, cmd/gh-classroom/clone/student-repos; the others unverified).
@@ -28,7 +32,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
@@ -38,9 +42,12 @@ from grader.batch.students.archives import SUFFIXES, File, is_archive
 from grader.batch.students.course_words import when_of
 from grader.batch.students.gradescope_export import METADATA, Submitter, read_submitters
 from grader.batch.students.roster import Kind
+from grader.report.text import plain
 from grader.store.bounded import Unreadable, file_bytes
 
 SUBMITTED = "submitted"
+TEAMS_SUBMITTED, TEAMS_WORKING = "Submitted files", "Working files"
+MOST_NAMES = 5  # names in a note
 STAMP = "timestamp.txt"  # nbgrader's
 MAX_STAMP = 200  # bytes
 _OF_NBGRADER = {"source", "release", "autograded", "feedback"}  # other folders of its course folder
@@ -49,10 +56,11 @@ _WHO = r"(?:(?P<late_anon>LATE_)?(?P<anon>anon_[A-Za-z0-9]{3,8})|(?P<name>\w+?)_
 _CANVAS = re.compile(_WHO + r"_(?:(?P<file>\d+)_(?P<rest>.+)|(?P<typed>(?:text|link)\.html))", re.DOTALL)
 _INBOUND = re.compile(r"(?P<student>[^+]+)\+[^+]+\+(?P<when>\d{4}-\d\d-\d\d \d\d[:_]\d\d[:_]\d\d\S* \w+)(?:\+[\w-]+)?")
 _BLACKBOARD = re.compile(
-    r"(?P<title>.+)_(?P<login>[^_]+)_attempt_(?P<when>\d{4}(?:-\d\d){5})(?:_(?P<rest>.+)|\.txt)", re.DOTALL
+    r"(?P<title>.+?)_(?P<login>[^_]+)_attempt_(?P<when>\d{4}(?:-\d\d){5})(?:_(?P<rest>.+)|\.txt)", re.DOTALL
 )
 _BRIGHTSPACE = re.compile(
-    r"\d+-\d+ - (?P<name>.+?) - (?P<when>[^\W\d]{3,}\.? \d{1,2}, \d{4} \d{3,4} [AP]M)(?: - (?P<rest>.+))?", re.DOTALL
+    r"\d+-\d+ - (?P<name>(?:(?! - ).)+) - (?P<when>[^\W\d]{3,}\.? \d{1,2}, \d{4} \d{3,4} [AP]M)(?: - (?P<rest>.+))?",
+    re.DOTALL,
 )
 SHORTEST_FILE_ID = 5  # digits; with fewer, a name such as ws_2025_2026_all.zip is not Canvas's
 _AGAIN = re.compile(r"(?P<stem>.+)-\d{1,3}(?P<suffix>(?:\.[A-Za-z][A-Za-z0-9]*)*\.[A-Za-z0-9]+)", re.DOTALL)
@@ -95,9 +103,11 @@ class Owner:
     text: str = ""  # the name that a person gave a folder or file
     number: str = ""  # the system's own number: different numbers are different people
     name: str = ""  # as in the layout
+    before: str = ""  # what stands before a name or login in a file's name: not a student's name, unless it is imitated
     late: bool = False
     file_name: str = ""  # the submitted file's name, without additions of a system
     order: int = 0  # higher for a later submission, if the layout shows that
+    attempt: int = 0  # higher for a later attempt, if it replaces all files of earlier ones
     when: datetime | None = None  # the time of submission in the layout; without a zone, in the course's
 
 
@@ -156,6 +166,8 @@ def layout_of(files: Sequence[File]) -> Layout:
     with_work = {file.parts[0] for file in files if is_work(file)} - _OF_NBGRADER or {file.parts[0] for file in files}
     if with_work == {SUBMITTED} and any(file.parts[0] == SUBMITTED and len(file.parts) > 2 for file in files):
         return Layout("nbgrader's folder of submissions", _nbgrader(files))
+    if with_work <= {TEAMS_SUBMITTED, TEAMS_WORKING} and is_teams(files):
+        return Layout("Microsoft Teams' folders of student work", _of_teams, _never_submitted(files))
     return _by_entries(files)
 
 
@@ -221,14 +233,49 @@ def _stamp(file: File) -> datetime | None:
         return None
 
 
+def is_teams(files: Iterable[File]) -> bool:
+    """Whether the files are Microsoft Teams', by their folders for each student and assignment."""
+    return any(
+        bool(_version(file)) if file.parts[0] == TEAMS_SUBMITTED else len(file.parts) > 3
+        for file in files
+        if file.parts[0] in {TEAMS_SUBMITTED, TEAMS_WORKING}
+    )
+
+
+def _version(file: File) -> int:
+    """The number in `Submitted files/Full name/assignment/Version 2/vae.ipynb`; 0 in other places."""
+    match = re.fullmatch(r"Version (\d{1,6})", file.parts[3]) if len(file.parts) > 4 else None
+    return int(match[1]) if match else 0
+
+
+def _of_teams(file: File) -> tuple[Owner, ...]:
+    """The student's folder and the version; no owner for a working file, which was not submitted."""
+    if file.parts[0] != TEAMS_SUBMITTED or len(file.parts) < 3:
+        return ()
+    version = _version(file)
+    return tuple(replace(owner, order=version, attempt=version) for owner in _named_by_person(file.parts[1:]))
+
+
+def _never_submitted(files: Sequence[File]) -> tuple[str, ...]:
+    """A note on students who only have working files."""
+    students_of: dict[str, set[str]] = {TEAMS_SUBMITTED: set(), TEAMS_WORKING: set()}
+    for file in files:
+        if file.parts[0] in students_of and len(file.parts) > 2:
+            students_of[file.parts[0]].add(file.parts[1])
+    names = sorted(plain(name, 60) for name in students_of[TEAMS_WORKING] - students_of[TEAMS_SUBMITTED])
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    text = f"working files are not submissions; no submitted files by {', '.join(names[:MOST_NAMES])}{more}"
+    return (text,) if names else ()
+
+
 def _by_entries(files: Sequence[File]) -> Layout:
-    """Each entry on its own: a system's name, Canvas's if most files have one, else a name given by a person."""
+    """Each folder on its own, and each file by the systems of most files; else a name given by a person."""
     entries = {file.parts[0] for file in files}
     flat = {file.name for file in files if len(file.parts) == 1}
-    system_of = {entry: system for entry in sorted(entries) if (system := _system(entry, flat=entry in flat))}
-    of_canvas = {name: match for name in flat - system_of.keys() if (match := _canvas(name))}
-    if len(of_canvas) * 2 <= len(flat):
-        of_canvas = {}  # names given by people may look like this
+    of_files = _systems_of_files(flat)
+    system_of = {entry: system for entry in sorted(entries - flat) if (system := _system(entry, flat=False))}
+    system_of |= {name: system for name, (system, _) in of_files.items() if system}
+    of_canvas = {name: match for name, (system, match) in of_files.items() if not system}
     file_names = {match["rest"] for match in of_canvas.values() if match["rest"]}
 
     of_nbgrader = _nbgrader(files)
@@ -250,6 +297,35 @@ def _by_entries(files: Sequence[File]) -> Layout:
         return Layout(most, owners)
     all_files = len(flat) == len(entries)
     return Layout(f"one {'file' if all_files else 'folder'} per student", owners, of_system=False, flat=all_files)
+
+
+def _systems_of_files(names: Iterable[str]) -> dict[str, tuple[_System | None, re.Match[str]]]:
+    """The system of each file at the root, and the parts of its name; None is Canvas.
+
+    A student's own file name, at the end, may imitate another system's. So a system counts only if most files have its
+    form, and the form of the most files comes first; with equally many, the form that ends earliest.
+    """
+    found: dict[_System | None, dict[str, re.Match[str]]] = {
+        system: {name: match for name in names if (match := system.form.fullmatch(name))}
+        for system in _SYSTEMS
+        if system.files
+    }
+    others = {name for matches in found.values() for name in matches}
+    found[None] = {
+        name: match
+        for name in names
+        if (match := _canvas(name)) and (name not in others or len(match["file"] or "") >= SHORTEST_FILE_ID)
+    }
+    known = {name for matches in found.values() for name in matches}
+    count = len({name for name in names if name in known or not name.lower().endswith((*ASIDE, ".html"))})
+    usual = [system for system, matches in found.items() if len(matches) * 2 > count]
+    usual.sort(key=lambda system: (-len(found[system]), sum(map(_typed_from, found[system].values()))))
+    return {name: (system, found[system][name]) for system in reversed(usual) for name in found[system]}
+
+
+def _typed_from(match: re.Match[str]) -> int:
+    """Where the name that the student typed begins."""
+    return match.start("rest") if match["rest"] else match.end()
 
 
 def canvas_file(name: str) -> str:
@@ -274,7 +350,8 @@ def _of_moodle(entry: str, file: File) -> Owner:
     name, number = match["name"], match["id"] or ""
     clues = (Clue(Kind.PARTICIPANT, number), Clue(Kind.NAME, name))
     file_name = file.name if len(file.parts) > 1 else match["rest"] or file.name
-    return Owner("_".join(filter(None, (name, number))), clues, number=number or name, name=name, file_name=file_name)
+    identity, before = "_".join(filter(None, (name, number))), name.rpartition(" - ")[0]
+    return Owner(identity, clues, number=number or name, name=name, before=before, file_name=file_name)
 
 
 def _of_inbound(entry: str, file: File) -> Owner:
@@ -287,14 +364,15 @@ def _of_blackboard(entry: str, file: File) -> Owner:
     match = _fully(_BLACKBOARD, entry)
     login = match["login"]
     clues = (Clue(Kind.LOGIN, login), Clue(Kind.NUMBER, login))
-    return _at(Owner(login, clues, number=login, name=login, file_name=match["rest"] or file.name), match["when"])
+    file_name = match["rest"] or file.name
+    return _at(Owner(login, clues, "", login, login, match["title"], file_name=file_name), match["when"])
 
 
 def _of_brightspace(entry: str, file: File) -> Owner:
     match = _fully(_BRIGHTSPACE, entry)
     name = match["name"]
     owner = Owner(name, (Clue(Kind.NAME, name),), number=name, name=name, file_name=match["rest"] or file.name)
-    return _at(owner, match["when"])
+    return _at(owner, match["when"], replaces=False)  # a later submission may add a file to earlier ones
 
 
 def _fully(form: re.Pattern[str], entry: str) -> re.Match[str]:
@@ -303,11 +381,11 @@ def _fully(form: re.Pattern[str], entry: str) -> re.Match[str]:
     return match
 
 
-def _at(owner: Owner, text: str) -> Owner:
-    """The owner with this time of submission."""
+def _at(owner: Owner, text: str, *, replaces: bool = True) -> Owner:
+    """The owner with this time of submission; `replaces` if an attempt replaces all files of earlier ones."""
     when = when_of(text)
     order = int(when.strftime("%Y%m%d%H%M%S")) if when else 0
-    return replace(owner, when=when, order=order)
+    return replace(owner, when=when, order=order, attempt=order if replaces else 0)
 
 
 class _System(NamedTuple):
@@ -340,7 +418,9 @@ def _of_canvas(match: re.Match[str], file_names: set[str]) -> Owner:
     if again and again["stem"] + again["suffix"] in file_names:
         file_name = again["stem"] + again["suffix"]
     if match["anon"]:
-        return Owner(match["anon"], (), "", match["anon"], match["anon"], bool(match["late_anon"]), file_name, order)
+        anonym, late = match["anon"], bool(match["late_anon"])
+        return Owner(anonym, number=anonym, name=anonym, late=late, file_name=file_name, order=order)
     name, number = match["name"], match["id"]
     clues = (Clue(Kind.CANVAS, number), Clue(Kind.NAME, name))
-    return Owner(f"{name}_{number}", clues, "", number, name, bool(match["late"]), file_name, order)
+    identity, late = f"{name}_{number}", bool(match["late"])
+    return Owner(identity, clues, number=number, name=name, late=late, file_name=file_name, order=order)

@@ -12,7 +12,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from grader.batch.class_records import Student
-from grader.batch.students.course_words import folded
+from grader.batch.students.archives import composed
+from grader.batch.students.course_words import COPY_OF, folded
 from grader.batch.students.layouts import Clue, Owner, stem_of
 from grader.batch.students.roster import Kind, Roster, exact, name_words, participant_word, spelled
 
@@ -42,6 +43,7 @@ COUNTED = {
 }
 COUNTED |= {"exercise", "assignment", "task", "week", "version", "v", "project", "sheet", "no", "nr", "year", "part"}
 ALSO_A_NAME = "the word is the login of one student and part of another student's name"
+_COPY_OF = re.compile(rf"(?<![^\W_]){COPY_OF}(?![^\W_])", re.IGNORECASE)
 _STRONG = {Kind.NUMBER, Kind.LOGIN, Kind.EMAIL}  # these identify a student, whatever the name
 
 
@@ -114,7 +116,9 @@ def _rivals(
 def _match(owner: Owner, roster: Roster, common: Collection[str], usual: Collection[str]) -> Match:
     if owner.text:
         return _by_words(owner.text, roster, common, usual)
-    return _by_clues(owner.clues, roster)
+    match = _by_clues(owner.clues, roster)
+    others = _all(roster, (Kind.NAME,), _runs(_words(owner.before))) - {match.student.id if match.student else ""}
+    return Match(doubt="another student's name comes first in the file's name") if match.student and others else match
 
 
 def _by_clues(clues: Sequence[Clue], roster: Roster) -> Match:
@@ -122,7 +126,8 @@ def _by_clues(clues: Sequence[Clue], roster: Roster) -> Match:
     ids_of_clues = [(clue, roster.ids_named(clue.kind, clue.text)) for clue in clues if clue.text]
     name = next((clue.text for clue in clues if clue.kind is Kind.NAME), "")
     name_ids = next((ids for clue, ids in ids_of_clues if clue.kind is Kind.NAME), frozenset())
-    name_ids = name_ids or _behind_a_group(name, roster)
+    if not name_ids and any(clue.kind is Kind.PARTICIPANT for clue in clues):  # Moodle's
+        name_ids = _behind_a_group(name, roster)
     number_ids = [(clue.kind, ids) for clue, ids in ids_of_clues if clue.kind is not Kind.NAME and ids]
     if number_ids:
         ids_meant = frozenset.intersection(*(ids for _, ids in number_ids))
@@ -185,7 +190,7 @@ def _by_words(text: str, roster: Roster, common: Collection[str], usual: Collect
         by = _enumeration(kind for kind in kinds if ids_of_kind[kind])
         in_a_name = by_login_alone and _names_another(text, student_of_whole, roster)
         return Match(doubt=ALSO_A_NAME) if in_a_name else Match(student_of_whole, sure, by=by)
-    words = _words(text)
+    words, text = _words(text), _without_copy(text)
     parts = re.split(r"[_\s,;()\[\]+]+", text)
     pieces = {piece for piece in (*parts, *_behind(parts), *words) if len(piece) >= SHORTEST}
     numbers = [piece for piece in pieces if any(c.isdigit() for c in piece) or "@" in piece]
@@ -206,13 +211,21 @@ def _by_words(text: str, roster: Roster, common: Collection[str], usual: Collect
     if by_number and not has_name and _may_be_no_id(words, student, roster):
         return Match(doubt="its number may not be a student's")
     unknown = [word for word in rest if word.isalpha() and word not in common and (len(word) > 1 or not word.isascii())]
-    if unknown and not by_number:
+    head = _words(text.partition(" - ")[0]) if " - " in text else []
+    if unknown and (not by_number or _are_anothers(head, unknown, student, roster)):
         return Match(doubt="words beside the name could belong to another person")
     agrees = not unknown or has_name
     texts = {Kind.NUMBER: numbers, Kind.LOGIN: [*numbers, *logins], Kind.EMAIL: numbers, Kind.NAME: _runs(words)}
     by = _enumeration(kind for kind in kinds if student.id in _all(roster, [kind], texts[kind]))
     doubt = "" if agrees else "matched by the number alone"
     return Match(student, bool(by_number) or student.id in by_login, doubt, by)
+
+
+def _are_anothers(head: Sequence[str], unknown: Sequence[str], student: Student, roster: Roster) -> bool:
+    """Whether the words before " - " name another person: in "Mal M - 101 Ada.ipynb", Mal typed the rest."""
+    own = name_words(student)
+    is_own = any(folded(word) in own or student.id in _all(roster, _STRONG, [word]) for word in head)
+    return not is_own and any(word in unknown for word in head)
 
 
 def _behind(parts: Iterable[str]) -> list[str]:
@@ -228,8 +241,13 @@ def _may_be_no_id(words: Sequence[str], student: Student, roster: Roster) -> boo
     return any(word.isdigit() for word in others) or any(counted)
 
 
+def _without_copy(text: str) -> str:
+    """The text without "Kopie von", whose words alone may be parts of names: Wernher von Braun."""
+    return _COPY_OF.sub(" ", composed(text))
+
+
 def _words(text: str) -> list[str]:
-    stem = re.sub(r"\.ipynb$", "", text, flags=re.IGNORECASE)
+    stem = re.sub(r"\.ipynb$", "", _without_copy(text), flags=re.IGNORECASE)
     return [exact(word) for word in re.findall(r"[^\W_]+", stem)[:MOST_WORDS]]
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from grader.batch.students.archives import File
+from grader.batch.students.archives import File, composed
+from grader.batch.students.course_words import COPY_OF
 from grader.batch.students.layouts import Owner
 from grader.notebook.format import checksum, is_code, source_of
 from grader.notebook.roles import is_task
@@ -24,7 +25,7 @@ MAX_VALUES = 2_000_000
 SAME_TIME_S = 60.0  # files unpacked together differ by less
 MOST_NAMES = 5
 _COPIED = re.compile(
-    r"^(?:copy|kopie|copie|copia) (?:of|von|de|di) |(?:[ _-]*(?:\(\d+\)|copy ?\d*|kopie ?\d*))+(?=\.ipynb$)",
+    rf"^(?:{COPY_OF}[ _])+|(?:[ _-]*(?:\(\d+\)|copy ?\d*|kopie ?\d*))+(?=\.ipynb$)",
     re.IGNORECASE,
 )
 
@@ -98,7 +99,7 @@ def _checksums(cells: Iterable[dict[str, Any]]) -> Code:
 
 def plain_name(name: str) -> str:
     """The name without the additions of a copy, in lower case: `vae.ipynb` for "Copy of vae (1).ipynb"."""
-    return _COPIED.sub("", name).lower()
+    return _COPIED.sub("", composed(name)).lower()
 
 
 def is_solved(file: File, template: TemplateCode, max_mb: float) -> bool:
@@ -131,7 +132,14 @@ def choose(works: Sequence[Work], usual: str, template: TemplateCode, max_mb: fl
     if len(works) == 1:
         return Choice(works[0])
     ordered = sorted(
-        works, key=lambda work: (-_likeness(work, usual), -work.owner.order, -work.file.changed, work.place)
+        works,
+        key=lambda work: (
+            -work.owner.attempt,
+            -_likeness(work, usual),
+            -work.owner.order,
+            -work.file.changed,
+            work.place,
+        ),
     )
     readings = [_read(work, usual, template, max_mb) for work in ordered[:MAX_READ]]
     solved = (
@@ -139,8 +147,10 @@ def choose(works: Sequence[Work], usual: str, template: TemplateCode, max_mb: fl
         or [reading for reading in readings if reading.code is not None]
         or readings
     )
-    best = max(reading.likeness for reading in solved)
-    pool = [reading for reading in solved if reading.likeness == best]
+    last = max(reading.work.owner.attempt for reading in solved)
+    of_last = [reading for reading in solved if reading.work.owner.attempt == last]
+    best = max(reading.likeness for reading in of_last)
+    pool = [reading for reading in of_last if reading.likeness == best]
     winner = max(pool, key=lambda reading: reading.newest)
     rest = [reading for reading in readings if reading is not winner]
     others = [_described(reading) for reading in rest] + [plain(work.place, 80) for work in ordered[MAX_READ:]]
@@ -154,7 +164,8 @@ def _why(winner: _Reading, solved: Sequence[_Reading], pool: Sequence[_Reading])
     """Why this notebook was chosen: the only solved one, the best name, or the newest."""
     if len(solved) == 1:
         return "the only one with solved tasks" if winner.changed else "the only one that can be read"
-    if len(pool) == 1:
+    is_attempt = any(reading.work.owner.attempt < winner.work.owner.attempt for reading in solved)
+    if len(pool) == 1 and not is_attempt:
         return "it has the exercise's name" if winner.likeness == 2 else "its name contains the exercise's"
     by = "submitted last" if winner.work.owner.order else "the newest"
     return by + ("", " whose name contains the exercise's", " with the exercise's name")[winner.likeness]
@@ -182,11 +193,15 @@ def _is_doubtful(winner: _Reading, others: Sequence[_Reading], readings: Sequenc
     for reading in others:
         if reading.code == winner.code:
             continue
+        if reading.work.owner.attempt < winner.work.owner.attempt and reading.likeness > winner.likeness == 0:
+            return True  # the last attempt may hold another notebook only
         ordered = reading.work.owner.order or winner.work.owner.order
         apart = reading.work.file.section != winner.work.file.section
+        apart = apart or reading.work.file.twin or winner.work.file.twin
         near = apart or (not ordered and abs(reading.work.file.changed - winner.work.file.changed) < SAME_TIME_S)
         same_name = plain_name(reading.work.file_name) == plain_name(winner.work.file_name)
-        again = ordered and same_name  # an earlier attempt
+        earlier = reading.work.owner.attempt < winner.work.owner.attempt
+        again = earlier or (ordered and same_name)  # an earlier attempt
         unlike = not winner.likeness and not again
         if reading.likeness == winner.likeness and (near or unlike or reading.changed > winner.changed):
             return True

@@ -8,7 +8,8 @@ is treated like a folder. While everything lies in one folder, these rules decid
 2. The roster: a folder named after a student is the student's; a folder around a file named after a student is a
    wrapper.
 3. The work inside: a folder around a folder with work, or around several entries with work, is a wrapper; a folder
-   around a single notebook, or copies of it, is its author's.
+   around a single notebook, or copies of it, is its author's, and so is one around a single entry with work if its
+   name may contain a student's.
 
 Several folders are sections if none is named after a student, at least one holds a system's files or the work of
 several students (or each holds another student's work), and none looks like a student's own. A student cannot cause
@@ -26,7 +27,16 @@ from pathlib import Path
 
 from grader.batch.students.archives import File, is_archive
 from grader.batch.students.gradescope_export import METADATA
-from grader.batch.students.layouts import ASIDE, SUBMITTED, is_systems, is_work, layout_of, left_at_root, stem_of
+from grader.batch.students.layouts import (
+    ASIDE,
+    SUBMITTED,
+    is_systems,
+    is_teams,
+    is_work,
+    layout_of,
+    left_at_root,
+    stem_of,
+)
 from grader.batch.students.matching import Match
 from grader.batch.students.selection import plain_name
 
@@ -176,10 +186,14 @@ def _only_unit(level: Sequence[File], opening: Opening) -> tuple[str, list[File]
 
 
 def _is_wrapper(unit: str, inside: Sequence[File], opening: Opening) -> bool:
+    if is_teams(replace(file, parts=(unit, *file.parts)) for file in inside):
+        return False
     if not inside or unit == SUBMITTED or opening.is_students(unit):
         return False
     if is_archive(unit):  # a student's archive may have nested folders
         inside = unwrap(inside, opening.deeper)
+    if _is_perhaps_own(unit, inside, opening):
+        return False
     if _is_systems(inside) or any(opening.is_called(entry) for entry in {file.parts[0] for file in inside}):
         return True
     work = {name: file for (_, name), file in _entries(inside).items()}
@@ -191,6 +205,11 @@ def _is_wrapper(unit: str, inside: Sequence[File], opening: Opening) -> bool:
     if len(entry.parts) == 1 and is_archive(entry.name):  # look inside a nested archive
         return entry.path is None or _is_wrapper(entry.name, _files_inside(entry, opening), opening.deeper)
     return len(entry.parts) > 1 and not is_archive(unit)
+
+
+def _is_perhaps_own(unit: str, inside: Sequence[File], opening: Opening) -> bool:
+    """Whether the folder may be a student's, as vae-ada is Ada's, whatever she called her only file."""
+    return len(_entries(inside)) == 1 and opening.hints(unit)
 
 
 def sections(files: Iterable[File]) -> dict[str, list[File]]:
@@ -218,6 +237,8 @@ def _by_section(level: list[File], opening: Opening) -> list[File]:
     loose = [file.name for file in level if len(file.parts) == 1 and file.name not in units]
     loose = [name for name in loose if not name.lower().endswith(ASIDE)]
     if any(map(opening.is_students, [*units, *loose])) or not all(opening.is_nobodys(stem_of(name)) for name in loose):
+        return level
+    if len(units) == 1 and not loose and _is_perhaps_own(*next(iter(units.items())), opening):
         return level
     kinds, students = _kinds(units, _shared_names(level) | {opening.usual}, opening)
     beside = [*loose, *(unit for unit, kind in kinds.items() if kind is _Kind.REST)]

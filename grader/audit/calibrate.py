@@ -122,9 +122,9 @@ def _is_spoilt(measurement: ModelMeasurement) -> bool:
 
 def _pictured(rubric_path: Path) -> tuple[Rubric, Pictured]:
     rubric, exercise = load_rubric(rubric_path)
-    corpus.refuse_other_exercise(rubric.exercise)
     if not isinstance(exercise, Pictured):
         raise GraderError(f"{rubric.exercise}: cannot be calibrated: expected a method `strip`, which returns pictures")
+    corpus.refuse_other_exercise(rubric.exercise)
     return rubric, exercise
 
 

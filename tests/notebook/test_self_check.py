@@ -27,6 +27,7 @@ UNSEEN = {  # why -> wrong solutions that a self-check of a second, with nothing
         *("nonsense_gradient_of_a_billionth", "nonsense_clipped_to_nothing", "nonsense_only_a_penalty_is_trained_on"),
         *("nonsense_label_hardly_counts", "nonsense_label_hardly_counts_in_the_encoder"),
         *("nonsense_label_hardly_counts_in_the_decoder", "pictures_cut_at_a_half", "best_of_several"),
+        "nonsense_compared_with_noise",
     ),
     "only many epochs show it": (
         *("first_epochs_state_loaded_back", "best_state_is_the_worst", "learning_rate_halved_every_batch"),

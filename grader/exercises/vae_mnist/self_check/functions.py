@@ -131,8 +131,9 @@ class _SelfCheck(_Networks):
 
     def training(self) -> _Iterator[_Line]:
         train = self.named(f"train_{self.part}")
-        x, y = (_torch.rand(32, 1, 28, 28, device=self.device) > 0.8).float(), self.y.repeat(4)
-        batches, epochs = _DataLoader(_TensorDataset(x, y), batch_size=8), 5
+        size = 24  # images per batch, enough for a loop that shows some
+        x, y = (_torch.rand(96, 1, 28, 28, device=self.device) > 0.8).float(), self.y.repeat(12)
+        batches, epochs = _DataLoader(_TensorDataset(x, y), batch_size=size), 5
         model = self.build("model")
         before = [weight.detach().clone() for weight in model.parameters()]
         optimizer = _Adam(model.parameters(), lr=1e-3)
@@ -155,8 +156,9 @@ class _SelfCheck(_Networks):
             got = f"{len(numbers)} losses for {epochs} epochs"
         yield falls, f"expected a mean loss that falls, got {got}: follow the loss from the batch to the step"
         if self.labelled:
-            drawn = [labels.sort().values for _, labels in seen if labels is not None and labels.shape == y[:8].shape]
-            right = all(_torch.equal(labels, y[:8].sort().values) for labels in drawn)
+            first = y[:size]
+            drawn = [labels.sort().values for _, labels in seen if labels is not None and labels.shape == first.shape]
+            right = all(_torch.equal(labels, first.sort().values) for labels in drawn)
             for images, labels in taken:
                 beside = _torch.cdist(images.float().flatten(1), x.flatten(1))
                 its = y[beside.argmin(1)]  # in whatever order the loop takes the images
@@ -166,8 +168,8 @@ class _SelfCheck(_Networks):
         sizes: list[float] = []
         still = _SGD(model.parameters(), lr=0.0)
         still.register_step_post_hook(lambda *_: sizes.append(_size_of_gradients(model)))
-        again = _TensorDataset(x[:8].repeat(8, 1, 1, 1), y[:8].repeat(8))
-        train(model, _DataLoader(again, batch_size=8), still, 1)
+        again = _TensorDataset(x[:size].repeat(8, 1, 1, 1), y[:size].repeat(8))
+        train(model, _DataLoader(again, batch_size=size), still, 1)
         if len(sizes) == 8 and sizes[0] > 0:
             grown = f"after 8 steps on one batch, the gradient is {sizes[-1] / sizes[0]:.1f} times as large"
             yield (

@@ -19,7 +19,7 @@ from grader.errors import ExerciseError
 from grader.records import Evidence, Finding, Measured, MeasuredValue
 
 BORDERLINE = 2.0  # standard errors within which of a threshold a value is borderline
-CLOSE = "; this is close to a threshold, so the more favourable result counts"
+CLOSE = "; this result is borderline, so the more favourable score counts"
 
 
 @dataclass(frozen=True, slots=True)

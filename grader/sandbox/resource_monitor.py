@@ -52,7 +52,7 @@ class ResourceMonitor:
         """
         limits = self._limits
         if is_over(wall_s, self.cpu_s, limits.wall_s):
-            return End(Status.TIMEOUT, f"the run was ended: it took longer than {wall_s:.0f} s")
+            return End(Status.TIMEOUT, f"the run was ended: it took longer than {limits.wall_s:.0f} s")
         if not started and wall_s > START_GRACE_S:
             return End(Status.BOX_ERROR, f"the sandbox did not start within {START_GRACE_S} s")
         files = self._files() if started and self._enforces_limits else Files(0.0, 0.0, 0)

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 EXERCISES = "vae_autograder.exercises"  # the group of entry points
 FIRST_BOX = ("components", "ended", "sampling", "trained", "quality")  # kinds of stages about which `questions` asks
-_METHODS = ("questions", "answer_specs", "second_questions", "figures")
 Questions = dict[Stage, dict[str, Array]]  # stage -> name -> array
 Say = Callable[[str], None]
 
@@ -189,7 +188,7 @@ def load_exercise(name: str, beside: Path | None = None) -> Exercise:
 
 
 def _in_a_line(error: Exception) -> str:
-    """The error, and where it was raised in the exercise's own files."""
+    """The error with the file and line that raised it."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     place = getattr(error, "filename", None) or frame.filename
     line = getattr(error, "lineno", None) or frame.lineno
@@ -199,7 +198,8 @@ def _in_a_line(error: Exception) -> str:
 def _refuse_malformed(exercise: Exercise, where: str) -> None:
     """Refuses an exercise of which something is missing, of another type, or named in one place only."""
     if not isinstance(exercise, Exercise):
-        names = [name for name in (*Exercise.__annotations__, *_METHODS) if not hasattr(exercise, name)]
+        members = (*Exercise.__annotations__, *(name for name in vars(Exercise) if name[0] != "_"))
+        names = [name for name in members if not hasattr(exercise, name)]
         raise ExerciseError(
             f"{where}: {', '.join(names)} missing; make its class a subclass of grader.exercise.Exercise"
         )

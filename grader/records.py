@@ -256,8 +256,8 @@ class Evidence:
         if (known := next((self.faults[key] for key in keys if key in self.faults), None)) is not None:
             return known
         if any(source.stage.holds(key) for entries in (self.answers, self.faults) for key in entries):
-            what = " and ".join(names) if any(source.holds(key) for key in self.answers) else "an answer"
-            return Fault(Blame.OURS, f"the check asks for {what} of {source}, which the exercise does not specify")
+            arrays = f"{' and '.join(names)} of " if any(source.holds(key) for key in self.answers) else ""
+            return Fault(Blame.OURS, f"the check asks for {arrays}{source}, which the exercise does not specify")
         return UNANSWERED
 
 

@@ -233,6 +233,7 @@ def test_an_exercise_that_names_unknown_items_or_names_is_refused(changed: str, 
             "def exercise():\n    return {}['x']",
             r"exercise\(\) failed \(KeyError: 'x'\), in broken_exercise\.py, line 2",
         ),
+        ("def exercise():\n    return object()", "parts, .*questions, .* missing; make its class a subclass"),
         (
             "from grader.exercise import Exercise\nclass Mine(Exercise):\n"
             "    def questions(self, rng, sizes): ...\nexercise = Mine",

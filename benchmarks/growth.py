@@ -16,7 +16,7 @@ import numpy as np
 
 from grader.audit import corpus
 from grader.exercises.vae_mnist.checks import image_measures, real_digits
-from grader.grading.judge import judge
+from grader.grading.verdicts import item_verdicts
 from grader.notebook.format import is_code, load_notebook
 from grader.notebook.read import read_submission
 from grader.notebook.restore import restore_given
@@ -69,7 +69,7 @@ def _scoring(count: int) -> Callable[[], object]:
 
     def work() -> None:
         image_measures._remembered.clear()
-        judge(evidence, rubric, exercise.checks)
+        item_verdicts(evidence, rubric, exercise.checks)
 
     work()  # loads the data that are loaded only once
     return work

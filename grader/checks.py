@@ -1,4 +1,4 @@
-"""The small contract between the judge and an exercise's checks.
+"""The small contract between `grading/` and an exercise's checks.
 
 A check is a function with `@check(...)` above it, which says all that the engine must know about it. An exercise
 gathers those of its own modules with `checks_of`; nothing is registered anywhere else.
@@ -143,7 +143,7 @@ def check(
     has_thresholds: it returns a `Measurement`, which is scored between the rubric's `zero_at` and `full_at`.
     smaller_is_better: a rubric's `zero_at` is larger than its `full_at`.
     needs_training: it is about what was trained; components are graded without it.
-    presupposes: checks that must have earned something first, where the item has them; else this one is not judged.
+    presupposes: checks that must have earned something first, where the item has them; else this one is not graded.
     affects_later: a mistake here can affect a later item, which is then graded again.
 
     Raises:

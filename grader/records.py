@@ -398,7 +398,7 @@ class Figure:
     title: str
     caption: str
     png: bytes
-    on_wall: bool = False  # shows pictures of a model, on the page of a class
+    in_strip: bool = False  # shows pictures of a model, on the page of a class
     for_staff: bool = False  # shows what students must not see: hidden images, thresholds
     alt: str = ""  # alternative text; by default, the title
     plane: Plane | None = None  # students move through it on their page; the staff's page does not show it

@@ -47,7 +47,7 @@ LOCKS = (
         cuda=False,
     ),
     Lock(
-        "requirements-judge.lock", "What re-grading stored runs needs: regrade, plans, pages, gradebooks. No PyTorch."
+        "requirements-regrade.lock", "What re-grading stored runs needs: regrade, plans, pages, gradebooks. No PyTorch."
     ),
     Lock(
         "requirements-student.lock",

@@ -27,7 +27,7 @@ from grader.checks import Check, Measurement, checks_of, score_measurement
 from grader.errors import ExerciseError, RubricError
 from grader.evidence import ArraySpec
 from grader.exercise import Questions, load_exercise, refuse_unasked
-from grader.grading.judge import judge
+from grader.grading.verdicts import item_verdicts
 from grader.records import Address, Blame, Evidence, Outcome, Stage
 from grader.rubric import load_rubric
 
@@ -295,7 +295,7 @@ def test_a_measurement_without_has_thresholds_is_a_grader_fault(written: Written
         "    return Measurement('share', 1.0, 0.0, 'they are', 'Look.')"
     )
     toy = running.rubric()
-    (item,) = judge(NOTHING, replace(toy, items=toy.items[:1]), checks_of(module))
+    (item,) = item_verdicts(NOTHING, replace(toy, items=toy.items[:1]), checks_of(module))
     assert item.outcome is Outcome.NEEDS_REVIEW
     assert "has_thresholds=True" in item.checks[0].message
 

@@ -25,9 +25,9 @@ from grader.checks import needing_training
 from grader.errors import GraderError
 from grader.evidence import NotAnswered
 from grader.exercise import Pictured, Reading
-from grader.grading.judge import judge
 from grader.grading.regrade import load_findings, save_findings
 from grader.grading.run_folder import stored_evidence
+from grader.grading.verdicts import item_verdicts
 from grader.records import Array, Rubric
 from grader.rubric import load_rubric
 from grader.store.files import csv_bytes, write_atomically
@@ -77,7 +77,7 @@ def calibrate(rubric_path: Path, jobs: int, say: Say, *, stored: bool = False) -
             continue
         run = result.run
         memory = load_findings(run.folder, exercise)
-        levels = judge(stored_evidence(run.folder), alone, exercise.checks, memory)
+        levels = item_verdicts(stored_evidence(run.folder), alone, exercise.checks, memory)
         save_findings(run.folder, exercise, memory)
         solution = corpus.entry(run.name)
         all_measurements += measurements(solution, run.training, run.parts, result.items, levels, pictures)
@@ -167,7 +167,7 @@ def _strips(
 
 
 def _readings(results: Sequence[RunResult], exercise: Pictured) -> list[Reading]:
-    """How a second reader reads some models' samples, compared with the judge."""
+    """How a second reader reads some models' samples, compared with the classifier."""
     folders = [r.run.folder for r in results if r.run.name in READ and not r.run.training and not r.error]
     images = {folder.name: exercise.strip(stored_evidence(folder), READ_ITEM, 1000) for folder in folders}
     return exercise.readings({name: of.reshape(-1, 1, *of.shape[2:]) for name, of in images.items()})

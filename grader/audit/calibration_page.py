@@ -85,7 +85,7 @@ _BLIND = (
     "DIR` writes the sheets.",
 )
 _READER = (
-    "The checks read digits with one convolutional network, the judge. A second reader of another kind, without",
+    "The checks read digits with one convolutional network, the classifier. A second reader of another kind, without",
     "convolutions and trained on the original digits only, read the same samples. Where the two disagree, a picture is",
     "hard to read: shares of recognised digits are not known more precisely than that.",
 )
@@ -312,8 +312,8 @@ def _readings(readings: Sequence[Reading]) -> Iterator[str]:
         yield f"| {plain_name(reading.name)} | {_percent(reading.agreement)} | {read} |"
     yield from (
         "",
-        "Under each digit: the percentage of samples that the judge reads as this digit; in brackets, the percentage",
-        "of these that the second reader reads as the same digit.",
+        "Under each digit: the percentage of samples that the classifier reads as this digit; in brackets, the",
+        "percentage of these that the second reader reads as the same digit.",
         "",
     )
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from grader.audit.calibration import Margin
 from grader.audit.corpus import BOTH, MUTANT, REFERENCE, VARIANT, Solution, entry, solutions
 from grader.audit.pairs import pairs_that_paid, paying_pairs
-from grader.audit.problems import notes_of, pair_notes, pair_problems, problems_of
+from grader.audit.problems import audit_remarks, pair_problems, pair_remarks, problems_of
 from grader.audit.result import Audit, CheckCoverage, CheckLoss, ItemCoverage, SolutionResult, SolutionState, Square
 from grader.exercise import Exercise, ItemSpec
 from grader.grading.follow_through import share
@@ -48,7 +48,7 @@ def audit(
     items = tuple(_item_coverage(item, rows, results, exercise, margins or {}) for item in rubric.items)
     whole = set(corpus_entries) <= set(results) | set(broken or {})
     problems = problems_of(rows, items, results, rubric, broken or {}, whole=whole, answers=answers, causes=causes)
-    notes = notes_of(rows, items, whole=whole, calibrated=margins is not None)
+    remarks = audit_remarks(rows, items, whole=whole, calibrated=margins is not None)
     if parts is not None and REFERENCE in results:
         mutant_regions = {
             r.name: corpus_entries[r.name].regions for r in rows if r.kind == MUTANT and BOTH not in r.name
@@ -57,8 +57,8 @@ def audit(
             *paying_pairs(results, mutant_regions, rubric, exercise, REFERENCE),
             *pairs_that_paid(results, exercise),
         ]
-        problems, notes = problems + pair_problems(pairs), notes + pair_notes(pairs)
-    return Audit(rubric.title, parts is not None, rows, items, problems, notes)
+        problems, remarks = problems + pair_problems(pairs), remarks + pair_remarks(pairs)
+    return Audit(rubric.title, parts is not None, rows, items, problems, remarks)
 
 
 def _audited_entries(entries: Mapping[str, Solution]) -> dict[str, Solution]:
@@ -68,7 +68,7 @@ def _audited_entries(entries: Mapping[str, Solution]) -> dict[str, Solution]:
     }
 
 
-def judged(item: RubricItem, verdict: ItemVerdict) -> list[tuple[CheckSpec, CheckVerdict]]:
+def graded_checks_of(item: RubricItem, verdict: ItemVerdict) -> list[tuple[CheckSpec, CheckVerdict]]:
     """The graded checks; a check that was skipped because an earlier one failed counts as graded."""
     verdict_of: dict[str, CheckVerdict] = {}
     by_id = {check.id: check for check in verdict.checks}
@@ -95,12 +95,12 @@ def _row(
     undecided: list[CheckLoss] = []
     squares = []
     earned_by_item: Counter[str] = Counter()
-    judged_checks: set[str] = set()
+    graded_checks: set[str] = set()
     for item in rubric.items:
         verdict = by_id.get(item.id)
-        checks = [] if verdict is None or verdict.outcome is Outcome.SKIPPED else judged(item, verdict)
-        judged_here = {f"{item.id}.{spec.check}" for spec, _ in checks}
-        judged_checks |= judged_here
+        checks = [] if verdict is None or verdict.outcome is Outcome.SKIPPED else graded_checks_of(item, verdict)
+        graded_here = {f"{item.id}.{spec.check}" for spec, _ in checks}
+        graded_checks |= graded_here
         for spec, check in checks:
             lost_milli = spec.points_milli - check.points_milli
             loss = CheckLoss(
@@ -119,13 +119,13 @@ def _row(
         if state is SolutionState.UNEXPECTED and _is_spoilt(by_id, item.id, lost_milli, solution, rubric, exercise):
             state = SolutionState.LOST
         if state is SolutionState.UNTOUCHED and item.part not in trained:
-            state = SolutionState.UNJUDGED  # its verdict is the reference's, which has its own row
+            state = SolutionState.UNGRADED  # its verdict is the reference's, which has its own row
         named_here = {f"{item.id}.{spec.check}" for spec in item.checks if _names(solution.checks, item.id, spec.check)}
-        if state is SolutionState.KEPT and named_here - judged_here:
-            state = SolutionState.UNJUDGED  # the loss may show only in a named check that was not graded
+        if state is SolutionState.KEPT and named_here - graded_here:
+            state = SolutionState.UNGRADED  # the loss may show only in a named check that was not graded
         squares.append(Square(item.id, state, lost_milli, of))
     named = tuple(solution.checks)
-    of_foretold = [check for check in judged_checks if check.rpartition(".")[0] in solution.loses]
+    of_foretold = [check for check in graded_checks if check.rpartition(".")[0] in solution.loses]
     return SolutionResult(
         name=solution.name,
         kind=solution.kind,
@@ -143,11 +143,11 @@ def _row(
     )
 
 
-def _state(solution: Solution, item: str, lost_milli: int, was_judged: bool, unsure: bool) -> SolutionState:
+def _state(solution: Solution, item: str, lost_milli: int, was_graded: bool, unsure: bool) -> SolutionState:
     if unsure:
         return SolutionState.UNDECIDED
-    if not was_judged:
-        return SolutionState.UNJUDGED
+    if not was_graded:
+        return SolutionState.UNGRADED
     if item in solution.loses:
         return SolutionState.LOST if lost_milli else SolutionState.KEPT
     if not lost_milli:
@@ -176,14 +176,14 @@ def _names(named: Collection[str], item: str, check: str) -> bool:
     return check in named or f"{item}.{check}" in named
 
 
-def _exact(named: Collection[str], losses: Sequence[CheckLoss], judged_checks: Collection[str]) -> bool | None:
+def _exact(named: Collection[str], losses: Sequence[CheckLoss], graded_checks: Collection[str]) -> bool | None:
     """Whether exactly the named component checks lost points, and all named checks of trained models.
 
-    judged_checks: `item.check` of the items that are expected to lose points. None if no named check was graded.
+    graded_checks: `item.check` of the items that are expected to lose points. None if no named check was graded.
     Affected pictures may lose points in further checks of pictures.
     """
     expected_names = {
-        name for name in named if any(full == name or full.endswith(f".{name}") for full in judged_checks)
+        name for name in named if any(full == name or full.endswith(f".{name}") for full in graded_checks)
     }
     lost_names = {name for loss in losses for name in (loss.check, f"{loss.item}.{loss.check}")}
     unnamed = [loss for loss in losses if loss.component and not _names(expected_names, loss.item, loss.check)]
@@ -198,12 +198,12 @@ def _item_coverage(
     margins: Mapping[str, Margin],
 ) -> ItemCoverage:
     mutants = [row for row in rows if row.kind == MUTANT]
-    judged_counts = Counter(
+    graded_counts = Counter(
         spec.check
         for row in mutants
         for verdict in results[row.name]
         if verdict.id == item.id
-        for spec, _ in judged(item, verdict)
+        for spec, _ in graded_checks_of(item, verdict)
     )
     uses = tuple(
         CheckCoverage(
@@ -212,7 +212,7 @@ def _item_coverage(
             points_milli=spec.points_milli,
             numbers=spec.params,
             measured=spec.measured,
-            judged=judged_counts[spec.check],
+            graded=graded_counts[spec.check],
             lost_by=tuple(
                 row.name
                 for row in mutants
@@ -223,4 +223,4 @@ def _item_coverage(
         for spec in item.checks
     )
     lost_by = tuple(row.name for row in mutants if any(s.item == item.id and s.lost_milli for s in row.squares))
-    return ItemCoverage(item.id, item.title, item.points_milli, uses, max(judged_counts.values(), default=0), lost_by)
+    return ItemCoverage(item.id, item.title, item.points_milli, uses, max(graded_counts.values(), default=0), lost_by)

@@ -19,7 +19,7 @@ from grader.audit.result import (
     Problem,
     SolutionState,
     correct_sentence,
-    judged_mutants,
+    graded_mutants,
     killed_mutants,
     square_text,
     summary,
@@ -65,7 +65,7 @@ def audit_html(audit: Audit, levels: Sequence[LevelStrips] = ()) -> str:
         "grader.audit/audit.html.j2",
         (SHEET, "grader.audit/audit.css"),
         a=audit,
-        score=(killed_mutants(wrong), len(judged_mutants(wrong)), "wrong solutions lost points as expected"),
+        score=(killed_mutants(wrong), len(graded_mutants(wrong)), "wrong solutions lost points as expected"),
         verdict=verdict(audit),
         wrong_sentence=wrong_sentence(audit),
         correct_sentence=correct_sentence(audit),
@@ -99,7 +99,7 @@ def _by_kind(troubles: Sequence[Problem]) -> list[tuple[str, list[Problem]]]:
 
 def _tested(item: ItemCoverage) -> str:
     """How many of the item's graded checks a wrong solution lost points in: "7 of 8"."""
-    graded = [check for check in item.checks if check.judged]
+    graded = [check for check in item.checks if check.graded]
     return f"{sum(bool(check.lost_by) for check in graded)} of {len(graded)}"
 
 
@@ -132,7 +132,7 @@ def _numbers(values: Mapping[str, object]) -> list[tuple[str, str]]:
 _MOST = 12  # problems of a kind on the screen; the page has all
 _LONGEST_LINE = 220  # characters of one line
 _LIST = 10_000  # characters of a list in the table
-_SPECIAL = {SolutionState.UNDECIDED: "?", SolutionState.UNJUDGED: ""}
+_SPECIAL = {SolutionState.UNDECIDED: "?", SolutionState.UNGRADED: ""}
 
 
 def audit_csv(audit: Audit) -> bytes:
@@ -161,8 +161,8 @@ def print_audit(audit: Audit, console: Console, files: Sequence[Path] = ()) -> N
             _print(console, f"- {trouble.subject}: {trouble.text}")
         if len(of_kind) > _MOST:
             _print(console, f"- {len(of_kind) - _MOST} more on the page")
-    for note in audit.notes:
-        _print(console, f"Note: {note}", "dim")
+    for remark in audit.remarks:
+        _print(console, f"Remark: {remark}", "dim")
     for path in files:  # unwrapped, so that it can be copied
         console.print(Text(f"File: {path}"), soft_wrap=True)
     _print(console, summary(audit), "green" if audit.has_no_problems else "bold red")

@@ -13,7 +13,7 @@ from itertools import combinations
 
 from grader.audit.corpus import BOTH
 from grader.exercise import Exercise
-from grader.grading.follow_through import JudgedAgain, due_replacements, with_points_back
+from grader.grading.follow_through import GradedAgain, due_replacements, with_points_back
 from grader.records import ItemVerdict, Outcome, Rubric
 
 Items = Sequence[ItemVerdict]
@@ -86,7 +86,7 @@ def _second(
     rubric: Rubric,
     exercise: Exercise,
     part: str,
-) -> JudgedAgain:
+) -> GradedAgain:
     """The follow-through, with the pictures of solutions that are not fully replaced, or else of the reference."""
     due = due_replacements(combined, rubric, exercise)[part]
     stay = [items for items, regions in changes if not all(_is_in(region, due.names) for region in regions)]

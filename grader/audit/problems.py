@@ -101,34 +101,34 @@ def problems_of(
     return tuple(sorted(problems, key=lambda problem: order.index(problem.kind)))
 
 
-def notes_of(
+def audit_remarks(
     rows: Sequence[SolutionResult], items: Sequence[ItemCoverage], *, whole: bool, calibrated: bool
 ) -> tuple[str, ...]:
     """The limits of this audit, one sentence each."""
-    notes = []
+    remarks = []
     if not whole:
-        notes.append("Only some solutions of the corpus were graded, so untested items and checks are not reported.")
-    unjudged = [use.id for use in items if rows and not any(_was_judged(row, use.id) for row in rows)]
-    if unjudged:
-        notes.append(f"Not graded, because no model was trained: {', '.join(unjudged)}.")
-    untrained = [row.name for row in rows if row.kind == MUTANT and not row.was_judged]
+        remarks.append("Only some solutions of the corpus were graded, so untested items and checks are not reported.")
+    ungraded = [use.id for use in items if rows and not any(_was_graded(row, use.id) for row in rows)]
+    if ungraded:
+        remarks.append(f"Not graded, because no model was trained: {', '.join(ungraded)}.")
+    untrained = [row.name for row in rows if row.kind == MUTANT and not row.was_graded]
     if untrained:
-        notes.append(f"Wrong only after training, so not tested here: {', '.join(untrained)}.")
+        remarks.append(f"Wrong only after training, so not tested here: {', '.join(untrained)}.")
     exact, named = exact_mutants(rows)
     if exact < named:
-        notes.append(
+        remarks.append(
             f"The corpus names the expected checks of {named} wrong solutions; {exact} ({100 * exact / named:.1f} %) "
             f"lost points in exactly these, expected at least {100 * NAMED_SHARE:.0f} %."
         )
     elif not named and any(row.kind == MUTANT for row in rows):
-        notes.append("No wrong solution names the checks that must lose points, so only items are compared.")
+        remarks.append("No wrong solution names the checks that must lose points, so only items are compared.")
     if not calibrated:
-        notes.append("The quality thresholds have not been calibrated, so their margins are not checked.")
-    return tuple(notes)
+        remarks.append("The quality thresholds have not been calibrated, so their margins are not checked.")
+    return tuple(remarks)
 
 
 def pair_problems(pairs: Iterable[Pair]) -> tuple[Problem, ...]:
-    """Pairs in which a second mistake would gain points, except those that `pair_notes` reports."""
+    """Pairs in which a second mistake would gain points, except those that `pair_remarks` reports."""
     return tuple(
         Problem(
             "pair",
@@ -140,8 +140,8 @@ def pair_problems(pairs: Iterable[Pair]) -> tuple[Problem, ...]:
     )
 
 
-def pair_notes(pairs: Iterable[Pair]) -> tuple[str, ...]:
-    """A note on solutions whose mistake only their pictures show, so that a second mistake would gain points."""
+def pair_remarks(pairs: Iterable[Pair]) -> tuple[str, ...]:
+    """A remark on solutions whose mistake only their pictures show, so that a second mistake would gain points."""
     unseen = sorted({pair.worse for pair in pairs if pair.unseen})
     if not unseen:
         return ()
@@ -223,14 +223,14 @@ def _untrue(rows: Sequence[SolutionResult], causes: Collection[str], *, whole: b
 
 def _untested(items: Sequence[ItemCoverage]) -> Iterator[Problem]:
     for item in items:
-        if item.judged and not item.lost_by:
+        if item.graded and not item.lost_by:
             yield Problem(
                 "untested_item",
                 item.id,
-                f"{item.title}: graded {item.judged} {'time' if item.judged == 1 else 'times'}, never lost points",
+                f"{item.title}: graded {item.graded} {'time' if item.graded == 1 else 'times'}, never lost points",
             )
         for check in item.checks:
-            if check.judged and not check.lost_by:
+            if check.graded and not check.lost_by:
                 yield Problem("untested_check", f"{item.id}: {check.id}", check.title)
 
 
@@ -241,8 +241,8 @@ def _margins(items: Sequence[ItemCoverage]) -> Iterator[Problem]:
                 yield Problem("margin", f"{item.id}: {check.id}", check.margin.fault)
 
 
-def _was_judged(row: SolutionResult, item: str) -> bool:
-    return any(square.item == item and square.state is not SolutionState.UNJUDGED for square in row.squares)
+def _was_graded(row: SolutionResult, item: str) -> bool:
+    return any(square.item == item and square.state is not SolutionState.UNGRADED for square in row.squares)
 
 
 def wording_faults(results: Mapping[str, Iterable[ItemVerdict]], answers: Collection[str]) -> Iterator[tuple[str, str]]:

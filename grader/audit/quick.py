@@ -30,9 +30,9 @@ from grader.errors import GraderError
 from grader.evidence import load_evidence, save_evidence
 from grader.exercise import Exercise, Questions
 from grader.grading.answers import decode_answers, merge_evidence, question_arrays
-from grader.grading.judge import judge
 from grader.grading.plan import cell_steps, first_plan, plan_frame, stage_steps
 from grader.grading.run import QuestionSource
+from grader.grading.verdicts import item_verdicts
 from grader.notebook.restore import restore_given
 from grader.notebook.roles import DEFINITIONS
 from grader.records import Evidence, ItemVerdict, Notebook, Rubric, Stage, Status
@@ -73,7 +73,9 @@ def quick_results(
             failures[name] = why
         else:
             try:
-                results[name] = judge(replace(load_evidence(path), questions=questions), rubric, exercise.checks)
+                results[name] = item_verdicts(
+                    replace(load_evidence(path), questions=questions), rubric, exercise.checks
+                )
             except GraderError as error:
                 failures[name] = str(error)
             path.unlink()

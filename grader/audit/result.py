@@ -24,7 +24,7 @@ class SolutionState(StrEnum):
     UNEXPECTED = "unexpected"  # expected to keep all points, but lost some
     UNTOUCHED = "untouched"  # expected to keep all points, and did
     UNDECIDED = "undecided"  # needs manual review
-    UNJUDGED = "unjudged"  # not graded in this run
+    UNGRADED = "ungraded"  # not graded in this run
 
 
 MARKS: Mapping[SolutionState, str] = MappingProxyType(
@@ -34,7 +34,7 @@ MARKS: Mapping[SolutionState, str] = MappingProxyType(
         SolutionState.UNEXPECTED: "!",
         SolutionState.UNTOUCHED: "·",
         SolutionState.UNDECIDED: "?",
-        SolutionState.UNJUDGED: "",
+        SolutionState.UNGRADED: "",
     }
 )
 MEANINGS: Mapping[SolutionState, str] = MappingProxyType(
@@ -44,7 +44,7 @@ MEANINGS: Mapping[SolutionState, str] = MappingProxyType(
         SolutionState.UNEXPECTED: "lost points unexpectedly",
         SolutionState.UNTOUCHED: "lost none, as expected",
         SolutionState.UNDECIDED: "needs manual review",
-        SolutionState.UNJUDGED: "not graded in this run",
+        SolutionState.UNGRADED: "not graded in this run",
     }
 )
 
@@ -99,9 +99,9 @@ class SolutionResult:
         )
 
     @property
-    def was_judged(self) -> bool:
+    def was_graded(self) -> bool:
         """Whether any item that is expected to lose points was graded; the others need training."""
-        return any(s.item in self.foretold and s.state is not SolutionState.UNJUDGED for s in self.squares)
+        return any(s.item in self.foretold and s.state is not SolutionState.UNGRADED for s in self.squares)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class CheckCoverage:
     points_milli: int
     numbers: Mapping[str, object]
     measured: Measured
-    judged: int  # wrong solutions in which it was graded
+    graded: int  # wrong solutions in which it was graded
     lost_by: tuple[str, ...]  # wrong solutions that lose points in it
     margin: Margin | None
 
@@ -126,7 +126,7 @@ class ItemCoverage:
     title: str
     points_milli: int
     checks: tuple[CheckCoverage, ...]
-    judged: int
+    graded: int
     lost_by: tuple[str, ...]
 
 
@@ -148,7 +148,7 @@ class Audit:
     rows: tuple[SolutionResult, ...]
     items: tuple[ItemCoverage, ...]
     problems: tuple[Problem, ...]
-    notes: tuple[str, ...]
+    remarks: tuple[str, ...]
 
     def of_kind(self, kind: str) -> tuple[SolutionResult, ...]:
         """The rows of one kind."""
@@ -177,9 +177,9 @@ def killed_mutants(rows: Sequence[SolutionResult]) -> int:
     )
 
 
-def judged_mutants(rows: Sequence[SolutionResult]) -> list[SolutionResult]:
+def graded_mutants(rows: Sequence[SolutionResult]) -> list[SolutionResult]:
     """The wrong solutions with a graded item that is expected to lose points; the others need training."""
-    return [row for row in rows if row.kind == MUTANT and row.was_judged]
+    return [row for row in rows if row.kind == MUTANT and row.was_graded]
 
 
 def intact_variants(rows: Sequence[SolutionResult]) -> int:
@@ -197,7 +197,7 @@ def wrong_sentence(audit: Audit) -> str:
     """How many wrong solutions lost what was expected, by items and by checks."""
     mutants = audit.of_kind(MUTANT)
     exact, named = exact_mutants(mutants)
-    by_item = f"{killed_mutants(mutants)} of {len(judged_mutants(mutants))} wrong solutions lost points on exactly the"
+    by_item = f"{killed_mutants(mutants)} of {len(graded_mutants(mutants))} wrong solutions lost points on exactly the"
     by_check = f"; {exact} of {named} in exactly the expected checks" if named else ""
     return f"{by_item} expected items{by_check}"
 

@@ -191,7 +191,7 @@ def _show_plan(plan: Plan, earlier: Manifest | None, console: Console, say: Say)
     """Shows the plan before anything runs: all submissions in the first run, later only those that changed."""
     say(summary(plan))
     for remark in plan.remarks:
-        console.print(f"note: {plain(remark, 300)}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"remark: {plain(remark, 300)}", highlight=False, markup=False, soft_wrap=True)
     earlier_by_key = {submission.key: submission for submission in earlier.handed_in} if earlier else {}
     if new := [submission for submission in plan.handed_in if submission != earlier_by_key.get(submission.key)]:
         console.print(table(new))

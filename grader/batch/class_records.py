@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from grader.records import GradeReport, Remark
-from grader.report.totals import counted_milli, judged_milli
+from grader.report.totals import counted_milli, graded_milli
 
 
 class StudentState(StrEnum):
@@ -163,6 +163,6 @@ class GradebookRow:
         return None if self.report is None else counted_milli(self.report)
 
     @property
-    def judged_milli(self) -> int | None:
+    def graded_milli(self) -> int | None:
         """The points that could be earned in what was graded, or None if there is no report."""
-        return None if self.report is None else judged_milli(self.report.items)
+        return None if self.report is None else graded_milli(self.report.items)

@@ -16,7 +16,7 @@ from grader.batch import history
 from grader.batch.class_records import GradebookRow, StudentState
 from grader.batch.history import Event, standings
 from grader.batch.manifest import folder_of, folders, read_manifest
-from grader.batch.regrading import Say, judge_each, load_once
+from grader.batch.regrading import Say, load_once, regrade_each
 from grader.batch.released_points import falls, read_released
 from grader.batch.results import Ruling, rulings_of
 from grader.errors import GraderError, nearest, short_path
@@ -107,7 +107,7 @@ def dry_run(root: Path, rubric_path: Path, texts: Sequence[str], jobs: int, say:
     rulings, remarks = _rulings(root, folders.values(), rubric)
     runs = [_Run(name, path, rubric_path, changes, rulings.get(path.resolve())) for name, path in folders.items()]
     say(f"{len(runs)} graded submissions to re-grade{' under both rubrics' if changes else ''}")
-    results = judge_each(_shift, runs, jobs, say)
+    results = regrade_each(_shift, runs, jobs, say)
     shifts = [result for result in results if isinstance(result, Shift)]
     shifts.sort(key=lambda shift: (shift.gain_milli, shift.submission))
     reasons = {run.name: result for run, result in zip(runs, results, strict=True) if isinstance(result, str)}
@@ -193,7 +193,7 @@ def _class_runs(out: Path) -> dict[str, Path]:
 
 
 def _rulings(root: Path, runs: Iterable[Path], rubric: Rubric) -> tuple[dict[Path, Ruling], list[str]]:
-    """The overrides and deadlines of the runs that belong to classes, and notes on classes whose files are wrong.
+    """The overrides and deadlines of the runs that belong to classes, and remarks on classes whose files are wrong.
 
     Raises:
         GraderError: if `root` itself is a class with such a file.
@@ -246,14 +246,14 @@ def _report_of(run: _Run, reported: GradeReport, rubric: Rubric, exercise: Exerc
 
 
 def _stale(shifts: Sequence[Shift]) -> list[str]:
-    """A note if stored reports are out of date under the rubric without the changes."""
+    """A remark if stored reports are out of date under the rubric without the changes."""
     count = sum(shift.reported_milli != shift.old_milli for shift in shifts)
     text = f"{count} of {len(shifts)} reports are out of date under the current rubric; regrade them first"
     return [text] if count else []
 
 
 def _falls(root: Path, shifts: Sequence[Shift]) -> list[str]:
-    """Notes on submissions whose points would fall below the released ones."""
+    """Remarks on submissions whose points would fall below the released ones."""
     released = read_released(root)
     before = {shift.submission: shift.old_counted_milli for shift in shifts if shift.submission in released}
     after = {shift.submission: shift.new_counted_milli for shift in shifts if shift.submission in released}

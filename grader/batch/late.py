@@ -119,7 +119,7 @@ def with_lateness(report: GradeReport, lateness: Lateness | None) -> GradeReport
 
 
 def unknown_times(policy: LatePolicy | None, handed_in: Sequence[ClassSubmission]) -> tuple[str, ...]:
-    """Notes on submissions whose time of submission is unknown."""
+    """Remarks on submissions whose time of submission is unknown."""
     if policy is None:
         return ()
     unknown = [submission for submission in handed_in if policy.lateness(submission) is None]

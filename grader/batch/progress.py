@@ -98,8 +98,8 @@ class Progress:
             self._counts[result.state] += 1
             self._points += result.points_milli
             self._max_points += result.max_points_milli
-        judged = result.max_points_milli
-        outcome = of_points(result.points_milli, judged) if judged else plain(result.reason, REASON)
+        graded = result.max_points_milli
+        outcome = of_points(result.points_milli, graded) if graded else plain(result.reason, REASON)
         look = f" ({STATE_WORDS[result.state]})" if result.state is StudentState.LOOK else ""
         kind = f"{STATE_WORDS[result.state]}: " if result.state in {StudentState.FAILED, StudentState.REFUSED} else ""
         self._write(
@@ -190,8 +190,8 @@ def class_table(rows: Sequence[GradebookRow]) -> Table:
 
 
 def _points(row: GradebookRow) -> str:
-    judged = row.judged_milli
-    return "–" if row.points_milli is None or judged is None else of_points(row.points_milli, judged)
+    graded = row.graded_milli
+    return "–" if row.points_milli is None or graded is None else of_points(row.points_milli, graded)
 
 
 def _state(row: GradebookRow) -> str:

@@ -19,12 +19,12 @@ from grader.batch.class_records import GradebookRow, StudentState
 from grader.batch.gradebooks import GradebookOptions
 from grader.batch.history import WORDS, Event, append, begin, event_of, record
 from grader.batch.manifest import folders, read_manifest, write_manifest
-from grader.batch.released_points import ReleasedPoints, WouldLower, falls, note_lowered, read_released
+from grader.batch.released_points import ReleasedPoints, WouldLower, falls, read_released, record_lowered
 from grader.batch.results import Ruling, each_row, read_rows, rulings_of, write_results
 from grader.errors import GraderError
 from grader.grading.regrade import regraded_report
 from grader.grading.run_files import REPORT
-from grader.grading.run_folder import has_report, read_source_note, stored_report, write_source_note
+from grader.grading.run_folder import has_report, read_source, stored_report, write_source
 from grader.grading.run_pages import write_report
 from grader.grading.run_place import refuse_other_rubric
 from grader.records import Rubric
@@ -40,7 +40,7 @@ AS_BEFORE = GradebookOptions()
 EVERY_S = 2.0  # between two progress lines
 Say = Callable[[str], None]
 Work = TypeVar("Work")
-Judgement = TypeVar("Judgement")
+Result = TypeVar("Result")
 load_once = cache(load_rubric)  # once in each process
 
 
@@ -94,9 +94,9 @@ def regrade_class(
         begin(out, each_row(out, manifest))
         write_manifest(out, manifest)
         say(f"{len(work)} to re-grade")
-        judgements = judge_each(_judge_one, work, jobs, say)
+        results = regrade_each(_regrade_one, work, jobs, say)
         lowered_rows = [row for row in each_row(out, manifest) if row.held] if lower else []
-        note_lowered(out, lowered_rows)
+        record_lowered(out, lowered_rows)
         rows = read_rows(out, manifest)
         events = record(out, rows, reason)
         recorded = {event.submission for event in events}
@@ -105,9 +105,7 @@ def regrade_class(
         events += lowerings
         say("writing the gradebooks and the class page")
         remarks = write_results(out, manifest, rows, rubric, exercise)
-    return RegradeResult(
-        rows, tuple(events), remarks, tuple(judgement.wrong for judgement in judgements if judgement.wrong)
-    )
+    return RegradeResult(rows, tuple(events), remarks, tuple(result.wrong for result in results if result.wrong))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +120,7 @@ class _Run:
 
 
 @dataclass(frozen=True, slots=True)
-class _Judgement:
+class _Regraded:
     """The points before and after in thousandths, after the late penalty; or why it could not be re-graded."""
 
     key: str
@@ -154,44 +152,44 @@ def _refuse_lower(out: Path, work: Sequence[_Run], released: Mapping[str, Releas
     """
     say(f"{len(work)} were released: checking first that none would lose points")
     trials = [replace(run, trial=True) for run in work]
-    judgements = [judgement for judgement in judge_each(_judge_one, trials, jobs, say) if not judgement.wrong]
-    before = {judgement.key: judgement.before_milli for judgement in judgements}
-    if losses := falls(before, {judgement.key: judgement.after_milli for judgement in judgements}, released):
+    results = [result for result in regrade_each(_regrade_one, trials, jobs, say) if not result.wrong]
+    before = {result.key: result.before_milli for result in results}
+    if losses := falls(before, {result.key: result.after_milli for result in results}, released):
         raise WouldLower(out, losses)
 
 
-def judge_each(judge: Callable[[Work], Judgement], work: Sequence[Work], jobs: int, say: Say) -> list[Judgement]:
-    """The results of `judge` for each piece of work, in order; in several processes if there is enough work."""
+def regrade_each(task: Callable[[Work], Result], work: Sequence[Work], jobs: int, say: Say) -> list[Result]:
+    """The results of `task` for each piece of work, in order; in several processes if there is enough work."""
     if jobs == 1 or len(work) < 2 * CHUNK:
-        return _counted(map(judge, work), len(work), say)
+        return _counted(map(task, work), len(work), say)
     context = multiprocessing.get_context("fork")  # safe: no threads were started, and no large library is loaded
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=signal_on_parent_death) as pool:
-        return _counted(pool.map(judge, work, chunksize=CHUNK), len(work), say)
+        return _counted(pool.map(task, work, chunksize=CHUNK), len(work), say)
 
 
-def _counted(results: Iterable[Judgement], count: int, say: Say) -> list[Judgement]:
+def _counted(results: Iterable[Result], count: int, say: Say) -> list[Result]:
     """All results; reports progress while waiting for them."""
-    judgements, last = [], time.monotonic()
+    results, last = [], time.monotonic()
     for result in results:
-        judgements.append(result)
+        results.append(result)
         if time.monotonic() - last > EVERY_S:
             last = time.monotonic()
-            say(f"{len(judgements)} of {count} re-graded")
-    return judgements
+            say(f"{len(results)} of {count} re-graded")
+    return results
 
 
-def _judge_one(run: _Run) -> _Judgement:
+def _regrade_one(run: _Run) -> _Regraded:
     try:
         rubric, exercise = load_once(run.rubric)
         old = stored_report(run.folder)
         report = run.ruling.over(regraded_report(run.folder, old, rubric, exercise))
-        if not run.trial and (source := read_source_note(run.folder)) is not None:
-            write_source_note(run.folder, Path(source.of), run.rubric)
+        if not run.trial and (source := read_source(run.folder)) is not None:
+            write_source(run.folder, Path(source.of), run.rubric)
         if not run.trial and dump(report) != (run.folder / REPORT).read_bytes():
             write_report(run.folder, report, exercise, rubric)
     except (GraderError, OSError) as error:
-        return _Judgement(run.key, wrong=f"{plain(run.key, 60)}: not re-graded: {plain(str(error), 200)}")
-    return _Judgement(run.key, counted_milli(old), counted_milli(report))
+        return _Regraded(run.key, wrong=f"{plain(run.key, 60)}: not re-graded: {plain(str(error), 200)}")
+    return _Regraded(run.key, counted_milli(old), counted_milli(report))
 
 
 def moves_table(title: str, events: Sequence[Event]) -> Table:

@@ -26,7 +26,7 @@ from grader.batch.gradebooks.entries import points
 from grader.batch.gradebooks.moodle import participant
 from grader.batch.history import append, event_of
 from grader.batch.manifest import read_manifest
-from grader.batch.released_points import note_released, read_released
+from grader.batch.released_points import read_released, record_released
 from grader.batch.results import read_rows
 from grader.batch.students.layouts import canvas_file
 from grader.errors import GraderError, short_path
@@ -70,7 +70,7 @@ def release_class(out: Path) -> Release:
         shown_milli = {key: points_before.counted_milli for key, points_before in before.items() if points_before.shown}
         new = tuple(row for row in ready if shown_milli.get(row.key) != row.counted_milli)
         zips = write_feedback(out, ready)
-        note_released(out, ready)
+        record_released(out, ready)
         append(out, [event_of(row, "released") for row in new])
     return Release(ready, held_rows, left_out, new, zips.paths, zips.remarks)
 
@@ -86,7 +86,7 @@ File = tuple[str, bytes]
 
 @dataclass(frozen=True)
 class FeedbackZips:
-    """The archives that were written, and notes on them for staff."""
+    """The archives that were written, and remarks on them for staff."""
 
     paths: tuple[Path, ...]
     remarks: tuple[str, ...]

@@ -109,15 +109,15 @@ def forget_released(out: Path, key: str, ids: Collection[str]) -> None:
         write_json(out / NAME, _RELEASED, remaining)
 
 
-def note_lowered(out: Path, rows: Sequence[GradebookRow]) -> None:
+def record_lowered(out: Path, rows: Sequence[GradebookRow]) -> None:
     """Records the lower points as the released ones; a row without points is removed from the file."""
     for row in rows:
         if row.report is None:
             forget_released(out, row.key, {student.id for student in row.students})
-    note_released(out, [row for row in rows if row.report is not None], shown=False)
+    record_released(out, [row for row in rows if row.report is not None], shown=False)
 
 
-def note_released(out: Path, rows: Sequence[GradebookRow], *, shown: bool = True) -> None:
+def record_released(out: Path, rows: Sequence[GradebookRow], *, shown: bool = True) -> None:
     """Records the points of these rows as released, beside earlier releases."""
     when, who = datetime.now(UTC).isoformat(timespec="seconds"), user()
     before = read_released(out)

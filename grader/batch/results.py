@@ -19,7 +19,7 @@ from grader.batch.work import failed_try
 from grader.errors import GraderError
 from grader.exercise import Exercise
 from grader.grading.overrides import OVERRIDES, Decisions, names_of, read_overrides, with_overrides
-from grader.grading.run_files import WALL
+from grader.grading.run_files import STRIP
 from grader.grading.run_folder import has_report, stored_report
 from grader.grading.run_pages import write_report
 from grader.records import GradeReport, Lateness, Rubric, Status
@@ -28,7 +28,7 @@ from grader.store.bounded import Unreadable, file_bytes
 from grader.store.files import sweep, write_atomically
 
 PAGE = "class.html"
-MAX_WALL = 500_000
+MAX_STRIP = 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def _students(manifest: Manifest) -> dict[str, list[str]]:
 def write_results(
     out: Path, manifest: Manifest, rows: Sequence[GradebookRow], rubric: Rubric, exercise: Exercise
 ) -> tuple[str, ...]:
-    """Writes the gradebooks and the page of the class; returns notes on them for staff.
+    """Writes the gradebooks and the page of the class; returns remarks on them for staff.
 
     A file with unchanged content is not touched; half-written files of a killed grader are removed.
     """
@@ -142,7 +142,7 @@ def write_results(
 
 
 def _idle(decisions: Collection[str], rows: Sequence[GradebookRow]) -> Iterator[str]:
-    """Notes on overrides without effect."""
+    """Remarks on overrides without effect."""
     for row in rows:
         if row.report is None and row.key in decisions:
             yield (
@@ -157,7 +157,7 @@ def pictures(rows: Sequence[GradebookRow]) -> dict[str, bytes]:
     for row in rows:
         if row.folder is not None and row.report is not None:
             with contextlib.suppress(Unreadable):
-                images[row.key] = file_bytes(row.folder / WALL, MAX_WALL)
+                images[row.key] = file_bytes(row.folder / STRIP, MAX_STRIP)
     return images
 
 

@@ -24,7 +24,7 @@ from grader.errors import GraderError, nearest, one_line, short_path
 from grader.grading.overrides import OVERRIDES, names_of
 from grader.grading.regrade import verdicts
 from grader.grading.run_files import EARLIER
-from grader.grading.run_folder import has_report, prune, read_source_note, stored_report
+from grader.grading.run_folder import has_report, prune, read_source, stored_report
 from grader.grading.run_place import RUNS
 from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome
 from grader.report.text import plain
@@ -165,7 +165,7 @@ def _remaining(manifest: Manifest, submission: ClassSubmission | None) -> Iterat
     yield "the roster, the course system, and files that were uploaded or sent"
     notebook = str(submission.path.resolve()) if submission else ""
     for folder in sorted(RUNS.glob("*")) if notebook else ():
-        if (source := read_source_note(folder)) is not None and source.of == notebook:
+        if (source := read_source(folder)) is not None and source.of == notebook:
             yield f"{folder}: a separate run of the same file"
 
 

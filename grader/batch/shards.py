@@ -20,9 +20,9 @@ from grader.batch.work import failed_try, outcome, stands_for, store_failed_try
 from grader.errors import GraderError, one_line, short_path
 from grader.grading.grade import kept_name
 from grader.grading.run_files import files_of_run, finish_swap, new_run_folder, put_in_place
-from grader.grading.run_folder import write_source_note
+from grader.grading.run_folder import write_source
 from grader.grading.run_place import earlier_report, is_weaker
-from grader.report.words import judged_points
+from grader.report.words import graded_points
 from grader.store.files import locked
 
 NOT_THERE = "not found in any of the parts"
@@ -127,9 +127,9 @@ def _take(source: Path, job: Job) -> None:
             raise GraderError(f"{short_path(source)}: its report cannot be read")
         weaker = is_weaker(new, old) if old is not None else ""
         if old is not None and weaker and not job.replace:
-            raise GraderError(f"{short_path(job.folder)}: the earlier run was kept, {judged_points(old)}: {weaker}")
+            raise GraderError(f"{short_path(job.folder)}: the earlier run was kept, {graded_points(old)}: {weaker}")
         same_text = old is not None and old.checksums.get("notebook") == new.checksums.get("notebook")
-        write_source_note(job.folder, job.notebook, job.rubric)
+        write_source(job.folder, job.notebook, job.rubric)
         put_in_place(job.folder, finished, keep_as=kept_name(job.folder, old) if weaker or not same_text else "")
 
 

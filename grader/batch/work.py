@@ -24,7 +24,7 @@ from grader.grading.run_files import FAILED_ATTEMPT, finish_swap
 from grader.grading.run_folder import stored_report, stored_retrainings
 from grader.notebook.restore import load_templates
 from grader.records import GradeReport, Outcome, Rubric, Status
-from grader.report.totals import judged_milli
+from grader.report.totals import graded_milli
 from grader.rubric import load_rubric
 from grader.store.bounded import Unreadable, file_bytes
 from grader.store.json_files import read_json, write_json
@@ -133,8 +133,8 @@ def _standing(job: Job) -> tuple[str, GradeReport | None]:
         or not set(job.remarks) <= set(report.remarks)
     ):
         return "run", None
-    same_judging = checksums.get("rubric") == rubric.sha256 and checksums.get("grader") == grader_checksum()
-    return ("current" if same_judging else "grade again"), report
+    same_grader = checksums.get("rubric") == rubric.sha256 and checksums.get("grader") == grader_checksum()
+    return ("current" if same_grader else "grade again"), report
 
 
 def _same_correct_code(job: Job, rubric: Rubric, exercise: Exercise) -> bool:
@@ -159,7 +159,7 @@ def _result(key: str, report: GradeReport, seconds: float) -> JobResult:
         "; ".join(report.events[-1:]) if state is StudentState.FAILED else "",
         seconds,
         report.points_milli,
-        judged_milli(report.items),
+        graded_milli(report.items),
         short_of_memory=_short_of_memory(report),
     )
 

@@ -27,7 +27,7 @@ from grader.cli.options import (
     one_of,
 )
 from grader.cli.outcome import GRADED, LOOK
-from grader.cli.screen import Screen, notes
+from grader.cli.screen import Screen, with_remarks
 from grader.errors import GraderError
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def grade_class(
 
     def show(console: Console) -> None:
         console.print(class_table(result.rows))
-        notes(result.remarks, _places(result.out) + where)(console)
+        with_remarks(result.remarks, _places(result.out) + where)(console)
 
     screen.result(lambda: outcome.class_values(result), show, lambda: where)
     handed_in = [row for row in result.rows if row.state is not StudentState.MISSING]
@@ -255,7 +255,7 @@ def regrade(
             console.print(moves_table(f"{len(result.rows)} submissions, {len(result.events)} changed", result.events))
         else:
             print(f"{len(result.rows)} submissions, 0 changed")
-        notes(result.remarks, where)(console)
+        with_remarks(result.remarks, where)(console)
 
     last = f"{len(result.rows)} submissions, {len(result.events)} changed: {where}"
     screen.result(lambda: outcome.regrade_values(out, result), show, lambda: last)
@@ -287,7 +287,7 @@ def release(
             for row in rows:
                 print(f"{heading}: {plain(row.key, 60)}: {plain(row.reason or STATE_WORDS[row.state], 300)}")
         for remark in result.remarks:
-            print(f"note: {plain(remark, 300)}")
+            print(f"remark: {plain(remark, 300)}")
         for path in result.files:
             print(path)
         print(last)
@@ -341,7 +341,7 @@ def _regrade_one(folder: Path, rubric: Path | None, screen: Screen) -> None:
     from grader.grading.run_place import class_above, rubric_of
     from grader.report.report_json import report_json
     from grader.report.terminal import print_report
-    from grader.report.words import judged_points
+    from grader.report.words import graded_points
     from grader.store.files import locked
 
     if (of_class := class_above(folder)) is not None and (of_class / RELEASED).exists():
@@ -354,7 +354,7 @@ def _regrade_one(folder: Path, rubric: Path | None, screen: Screen) -> None:
     screen.result(
         lambda: report_json(report),
         lambda console: print_report(report, console, folder),
-        lambda: judged_points(report),
+        lambda: graded_points(report),
     )
     raise typer.Exit(LOOK if report.needs_person else GRADED)
 
@@ -378,7 +378,7 @@ def _dry_run(out: Path, rubric: Path | None, numbers: list[str], workers: int, s
         if result.events:
             title = f"{len(result.shifts)} submissions, {len(result.events)} would change"
             console.print(moves_table(title, result.events))
-        notes(result.remarks, summary(result.shifts))(console)
+        with_remarks(result.remarks, summary(result.shifts))(console)
 
     screen.result(lambda: outcome.dry_run_values(out, result), show, lambda: summary(result.shifts))
     raise typer.Exit(LOOK if result.failures else GRADED)
@@ -392,7 +392,7 @@ def _show_plan(plan: Plan, screen: Screen) -> None:
         console.print(table(plan.handed_in))
         if plan.missing:
             print(missing_line(plan.missing))
-        notes(plan.remarks, summary(plan))(console)
+        with_remarks(plan.remarks, summary(plan))(console)
 
     screen.result(lambda: outcome.plan_values(plan), show, lambda: summary(plan))
     raise typer.Exit(GRADED)
@@ -482,7 +482,7 @@ def export(
 ) -> None:
     """Writes an anonymous copy of a class: its page and gradebook with numbers for names.
 
-    Leaves out code, messages, notes and overrides. In a small class, points alone may identify a student.
+    Leaves out code, messages, remarks and overrides. In a small class, points alone may identify a student.
 
     Examples:
       python -m grader export runs/submissions build/shown --anonymous

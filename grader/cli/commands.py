@@ -93,13 +93,13 @@ def _grade(submission: Path, rubric: Path, out: Path | None, screen: Screen, **h
     from grader.grading.grade import Options, grade
     from grader.report.report_json import report_json
     from grader.report.terminal import print_report
-    from grader.report.words import judged_points
+    from grader.report.words import graded_points
 
     report, folder = grade(submission, rubric, out, Options(**how), screen.say, screen.live)
     screen.result(
         lambda: report_json(report),
         lambda console: print_report(report, console, folder),
-        lambda: judged_points(report),
+        lambda: graded_points(report),
     )
     raise typer.Exit(LOOK if report.needs_person else GRADED)
 

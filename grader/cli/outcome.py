@@ -175,7 +175,7 @@ def audit_values(trial: CorpusTrial) -> Values:
         "sound": audit.has_no_problems,
         "summary": summary(audit),
         "troubles": [{"kind": t.kind, "subject": t.subject, "text": t.text} for t in audit.problems],
-        "notes": list(audit.notes),
+        "notes": list(audit.remarks),
         "solutions": [
             {
                 "name": row.name,
@@ -210,7 +210,7 @@ def _row(row: GradebookRow) -> Values:
         "state": str(row.state),
         "students": _people(row.students),
         "points": _number(row.points_milli),
-        "max_points": _number(row.judged_milli),
+        "max_points": _number(row.graded_milli),
         "counted_points": _number(row.counted_milli),
         "late": asdict(row.report.late) if row.report and row.report.late else None,
         "reason": row.reason,

@@ -107,12 +107,12 @@ def write_json(values: Mapping[str, Any]) -> None:
     sys.stdout.write(dump_json(values).decode("ascii"))
 
 
-def notes(remarks: Sequence[str], where: str) -> Callable[[Console], None]:
-    """Returns a function that shows the notes for staff, and where the results are."""
+def with_remarks(remarks: Sequence[str], where: str) -> Callable[[Console], None]:
+    """Returns a function that shows the remarks for staff, and where the results are."""
 
     def show(_: Console) -> None:
         for remark in remarks:
-            print(f"note: {_plain(remark, 300)}")
+            print(f"remark: {_plain(remark, 300)}")
         print(where)
 
     return show

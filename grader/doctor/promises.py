@@ -1,4 +1,4 @@
-"""Judges the boxes' answers: whether each promise holds, and what to do if it does not; prints the result."""
+"""Decides from the boxes' answers whether each promise holds, and what to do if it does not; prints the result."""
 
 from __future__ import annotations
 

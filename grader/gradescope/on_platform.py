@@ -68,14 +68,14 @@ def main(arguments: list[str]) -> int:
         _end(worker.pid)
         worker.join()
     _write(path, results)  # before anything else can fail
-    notes = _notes(root, rubric)
-    _tell(*notes)
-    results["extra_data"] = {**results.get("extra_data", {}), "for_staff": notes}
+    remarks = _remarks(root, rubric)
+    _tell(*remarks)
+    results["extra_data"] = {**results.get("extra_data", {}), "for_staff": remarks}
     _write(path, results)
     return 0
 
 
-def _notes(root: Path, rubric: Path) -> list[str]:
+def _remarks(root: Path, rubric: Path) -> list[str]:
     """Notes for staff on the container and the assignment's settings."""
     try:
         course = load_rubric(rubric)[0]
@@ -85,10 +85,10 @@ def _notes(root: Path, rubric: Path) -> list[str]:
     return [*risks(given(root), course.limits), *points]
 
 
-def _tell(*notes: str) -> None:
-    """Prints notes to the output, which the platform shows to staff only."""
-    for note in notes:
-        print(f"for staff: {plain(note, LONGEST)}", flush=True)
+def _tell(*remarks: str) -> None:
+    """Prints remarks to the output, which the platform shows to staff only."""
+    for remark in remarks:
+        print(f"for staff: {plain(remark, LONGEST)}", flush=True)
 
 
 def shown_when(results: _Results, visibility: str) -> _Results:

@@ -14,8 +14,8 @@ from functools import partial
 from grader.evidence import overlay, read_later
 from grader.exercise import Exercise, ItemSpec
 from grader.grading.finding_cache import FindingCache
-from grader.grading.judge import judge, round_to_step
 from grader.grading.plan import UNWRITTEN
+from grader.grading.verdicts import item_verdicts, round_to_step
 from grader.records import Evidence, ItemVerdict, Outcome, Rubric, Stage
 
 UNDEFINED = "is not defined"  # in verdicts on missing code, as is UNWRITTEN
@@ -23,7 +23,7 @@ AFFECTED_STAGES = ("trained", "quality", "decode")  # their answers depend on tr
 LOSING_OUTCOMES = frozenset({Outcome.FAILED, Outcome.PARTIAL})
 
 # The ids of the replaced items, and the verdicts by item with correct code for them.
-JudgedAgain = tuple[tuple[str, ...], Mapping[str, ItemVerdict]]
+GradedAgain = tuple[tuple[str, ...], Mapping[str, ItemVerdict]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def verdicts(
     Raises:
         EvidenceError: the evidence is read lazily, and cannot be read.
     """
-    items = judge(evidence, rubric, exercise.checks, findings)
+    items = item_verdicts(evidence, rubric, exercise.checks, findings)
     return with_follow_through(items, rubric, exercise, evidence, retrainings, findings)
 
 
@@ -93,7 +93,7 @@ def with_follow_through(
     student's fault.
     """
 
-    def judge_again(part: str) -> JudgedAgain | None:
+    def grade_again(part: str) -> GradedAgain | None:
         carried = retrainings.get(part)
         wrong = {item.id: _wrong_names(item, exercise) for item in items if _lost_points(item)}
         wrong_names = {name for names in wrong.values() for name in names}
@@ -103,31 +103,31 @@ def with_follow_through(
             return None
         both_runs = read_later(partial(_overlay_evidence, evidence, carried.evidence, part))
         own_findings = findings.with_prefix(f"{part} once more/") if findings else None
-        second_verdicts = judge(both_runs, rubric, exercise.checks, own_findings)
+        second_verdicts = item_verdicts(both_runs, rubric, exercise.checks, own_findings)
         return carried.replacement.items, {verdict.id: verdict for verdict in second_verdicts}
 
-    return with_points_back(items, rubric, exercise, judge_again)
+    return with_points_back(items, rubric, exercise, grade_again)
 
 
 def with_points_back(
     items: Sequence[ItemVerdict],
     rubric: Rubric,
     exercise: Exercise,
-    judged_again: Callable[[str], JudgedAgain | None],
+    graded_again: Callable[[str], GradedAgain | None],
 ) -> tuple[ItemVerdict, ...]:
     """Returns the verdicts, with the points that each part's follow-through gives back; if it is missing, for review.
 
-    judged_again: part -> its verdicts with correct code, or None.
+    graded_again: part -> its verdicts with correct code, or None.
     """
     verdicts_by_id = {item.id: item for item in items}
     for part, replacement in due_replacements(items, rubric, exercise).items():
         affected = [item for item in items if item.part == part and _is_affected(item, exercise)]
-        judging = judged_again(part)
-        if judging is None:
+        again = graded_again(part)
+        if again is None:
             undecided = [replace(item, outcome=Outcome.NEEDS_REVIEW, lost_in=replacement.items) for item in affected]
             verdicts_by_id |= {item.id: item for item in undecided}
             continue
-        replaced_items, second_verdicts = judging
+        replaced_items, second_verdicts = again
         cost_left = sum(_cost_beyond(verdicts_by_id[name], rubric) for name in replaced_items)
         for first in affected:
             second = second_verdicts[first.id]

@@ -25,7 +25,6 @@ from grader.grading.cache_keys import questions_checksum, run_key
 from grader.grading.correct_code import correct_code_key, correct_code_questions, reference_definitions
 from grader.grading.finding_cache import FindingCache
 from grader.grading.follow_through import Retraining, due_replacements, verdicts
-from grader.grading.judge import judge
 from grader.grading.live_line import unseen
 from grader.grading.overrides import decisions_on, with_overrides
 from grader.grading.preloading import Preloading
@@ -41,7 +40,7 @@ from grader.grading.run import (
     unused_gpu,
 )
 from grader.grading.run_files import files_of_run, new_run_folder, put_in_place
-from grader.grading.run_folder import EVIDENCE_CHECKSUM, store_run, write_source_note
+from grader.grading.run_folder import EVIDENCE_CHECKSUM, store_run, write_source
 from grader.grading.run_pages import Drawings, draw, load_pages, store_drawings, write_pages, written_names
 from grader.grading.run_place import (
     REPLACE,
@@ -51,6 +50,7 @@ from grader.grading.run_place import (
     refuse_less,
 )
 from grader.grading.tampering import tampering_remarks
+from grader.grading.verdicts import item_verdicts
 from grader.notebook.read import read_submission
 from grader.notebook.restore import load_templates
 from grader.notebook.saved_outputs import compare_saved
@@ -67,8 +67,8 @@ from grader.records import (
     Submission,
 )
 from grader.report.text import points_text
-from grader.report.totals import is_judged, needs_person
-from grader.report.words import judged_points
+from grader.report.totals import is_graded, needs_person
+from grader.report.words import graded_points
 from grader.rubric import load_rubric
 from grader.sandbox.isolation import backend_named
 from grader.store.versions import grader_checksum, missing_packages, versions
@@ -121,7 +121,7 @@ def grade(
         place = own_folder(submission_path, submission, rubric_path, run_dir, options.parts, replace=options.replace)
     with place as folder, new_run_folder(folder) as finished:
         if options.locked_by_caller:
-            write_source_note(folder, submission_path, rubric_path)
+            write_source(folder, submission_path, rubric_path)
         if not options.replace:
             refuse_less(folder, options.parts)
         private = (rubric_path.parent, exercise.in_box.parent, submission_path.parent, folder.parent)
@@ -164,12 +164,12 @@ def _run_into(task: _Task, folder: Path, finished: Path, say: Say) -> GradeRepor
     decisions = decisions_on(
         folder, submission, rubric, old if same_text else None, in_class=task.options.locked_by_caller
     )
-    run = _run_and_judge(task, say)
+    run = _run_and_grade(task, say)
     say("writing the report")
     report = with_overrides(_report(task, run, store_run(finished, run.notebook_run, run.retrainings)), decisions)
     weaker = is_weaker(report, old) if old is not None else ""
     if old is not None and weaker and not task.options.replace:
-        raise GraderError(f"{folder}: the earlier run was kept, {judged_points(old)}: {weaker}; {REPLACE}")
+        raise GraderError(f"{folder}: the earlier run was kept, {graded_points(old)}: {weaker}; {REPLACE}")
     save_findings(finished, exercise, run.findings)
     store_drawings(finished, run.drawings, exercise, rubric)
     write_pages(finished, report, run.drawings, run.notebook_run.execution, written_names(exercise, rubric), folder)
@@ -177,7 +177,7 @@ def _run_into(task: _Task, folder: Path, finished: Path, say: Say) -> GradeRepor
     return report
 
 
-def _run_and_judge(task: _Task, say: Say) -> _GradedRun:
+def _run_and_grade(task: _Task, say: Say) -> _GradedRun:
     """Runs and grades the submission.
 
     Raises:
@@ -273,7 +273,7 @@ def retrain_affected_parts(
     rubric, exercise = case.rubric, case.exercise
     titles = {item.id: item.title for item in rubric.items}
     retrainings: dict[str, Retraining] = {}
-    items = judge(evidence, rubric, exercise.checks, findings)
+    items = item_verdicts(evidence, rubric, exercise.checks, findings)
     for part, replacement in due_replacements(items, rubric, exercise).items():
         correct_parts = (replacement.names, exercise, rubric.interface.names, reference_code)
         previous, key = earlier.get(part), correct_code_key(*correct_parts)
@@ -355,7 +355,7 @@ def refuse_undecided(report: GradeReport) -> None:
         GraderError: no check could be graded.
     """
     undecided = [item for item in report.items if item.outcome is Outcome.NEEDS_REVIEW]
-    if not undecided or any(is_judged(item) for item in report.items):
+    if not undecided or any(is_graded(item) for item in report.items):
         return
     check = next(check for item in undecided for check in item.checks if check.outcome is Outcome.NEEDS_REVIEW)
     raise GraderError(f"{OURS}: {one_line(check.message, MAX_CAUSE)}; `python -m grader doctor` checks this machine")

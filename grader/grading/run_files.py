@@ -31,7 +31,7 @@ EXECUTION = "execution.json"  # how the run went: time, memory, device, each cel
 NOTEBOOK_VIEW = "notebook.json"  # the executed notebook as its pages show it
 FINDINGS = "judged.json"  # the findings, so that re-grading measures nothing again
 FIGURES = "figures.json"  # the report's pictures, kept for the same reason
-WALL = "wall.webp"  # the same in one small image, for the page of a class
+STRIP = "wall.webp"  # the same in one small image, for the page of a class
 EVIDENCE_STAMPS = "evidence.json"  # the evidence files' checksums, and the files that they were taken of
 FAILED_ATTEMPT = "ended.json"  # why the latest attempt left no report
 PRUNED = "pruned.json"  # which evidence was removed to save space, and when
@@ -44,7 +44,7 @@ RUN_FILES = (
     NOTEBOOK_VIEW,
     FINDINGS,
     FIGURES,
-    WALL,
+    STRIP,
     EVIDENCE_STAMPS,
     FAILED_ATTEMPT,
     PRUNED,

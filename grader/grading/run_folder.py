@@ -54,12 +54,12 @@ class Source:
 _SOURCE: TypeAdapter[Source] = TypeAdapter(Source)
 
 
-def write_source_note(folder: Path, of: Path, rubric: Path | None = None) -> None:
+def write_source(folder: Path, of: Path, rubric: Path | None = None) -> None:
     """Writes a note on the folder's notebook or class, and its rubric."""
     write_json(folder / SOURCE, _SOURCE, Source(str(of.resolve()), str(rubric.resolve()) if rubric else ""))
 
 
-def read_source_note(folder: Path) -> Source | None:
+def read_source(folder: Path) -> Source | None:
     """The folder's note on its notebook or class; None without a note."""
     try:
         return read_json(folder / SOURCE, _SOURCE, _MAX_SMALL)

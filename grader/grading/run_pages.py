@@ -16,8 +16,8 @@ from grader.evidence import MAX_FILE
 from grader.exercise import Exercise
 from grader.grading.cache_keys import Kind, code_key
 from grader.grading.run import NotebookRun
-from grader.grading.run_files import EXECUTED, FIGURES, NOTEBOOK_VIEW, REPORT, WALL
-from grader.grading.run_folder import evidence_checksum, read_source_note, stored_evidence, stored_execution
+from grader.grading.run_files import EXECUTED, FIGURES, NOTEBOOK_VIEW, REPORT, STRIP
+from grader.grading.run_folder import evidence_checksum, read_source, stored_evidence, stored_execution
 from grader.notebook.format import load_notebook, normalise, source_of
 from grader.notebook.restore import Templates, load_templates
 from grader.notebook.roles import is_task
@@ -25,8 +25,8 @@ from grader.records import Execution, Figure, GradeReport, Notebook, Plane, Rubr
 from grader.report.notebook import NotebookView, make_view
 from grader.report.pages import Again, feedback_html, report_html
 from grader.report.report_json import dump
+from grader.report.strip import picture_strip
 from grader.report.student_text import feedback_text, results_json
-from grader.report.wall import wall_strip
 from grader.store.bounded import Unreadable, file_bytes
 from grader.store.files import write_atomically
 from grader.store.json_files import dump_json, read_cached, store_cached, write_changed
@@ -93,7 +93,7 @@ def write_pages(
 
 def _again(home: Path) -> Again | None:
     """Returns the paths to type to repeat the run; None if the folder does not name its notebook."""
-    if (source := read_source_note(home)) is None or not source.rubric:
+    if (source := read_source(home)) is None or not source.rubric:
         return None
     return Again(_typed(Path(source.of)), _typed(home.resolve()), _typed(Path(source.rubric)))
 
@@ -131,7 +131,7 @@ def provided_sources(templates: Templates) -> frozenset[str]:
 
 def _templates_of(folder: Path, rubric: Rubric) -> Templates:
     """The templates of the folder's rubric; none where they are no longer there."""
-    source = read_source_note(folder)
+    source = read_source(folder)
     try:
         return load_templates(Path(source.rubric), rubric) if source is not None and source.rubric else {}
     except GraderError:
@@ -185,8 +185,8 @@ def _figures(folder: Path, exercise: Exercise) -> list[Figure]:
 
 
 def _keep_figures(folder: Path, figures: Sequence[Figure], exercise: Exercise) -> None:
-    if strip := wall_strip(figures):
-        write_atomically(folder / WALL, strip)
+    if strip := picture_strip(figures):
+        write_atomically(folder / STRIP, strip)
     names = [one.name for one in fields(Figure)]
     entries: list[_StoredFigure] = [
         {name: getattr(figure, name) for name in names} | {"png": base64.b64encode(figure.png).decode()}

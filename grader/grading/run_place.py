@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 
 from grader.errors import GraderError, one_line, short_path
 from grader.grading.run_files import REPORT, files_of_run
-from grader.grading.run_folder import SOURCE, read_source_note, stored_report, write_source_note
+from grader.grading.run_folder import SOURCE, read_source, stored_report, write_source
 from grader.notebook.read import safe_name
 from grader.records import GradeReport, Rubric, Status, Submission
 from grader.report.report_json import MAX_BYTES, read_report_json
@@ -65,7 +65,7 @@ def own_folder(
     _refuse_another(folder, owner, submission, replace=replace)
     with locked(folder):
         _refuse_another(folder, owner, submission, replace=replace)  # another grader may have chosen it meanwhile
-        write_source_note(folder, notebook, rubric)
+        write_source(folder, notebook, rubric)
         yield folder
 
 
@@ -81,7 +81,7 @@ def class_folder(submissions: Path, parts: Sequence[str] | None, part: str = "")
     ]
     folder = next((path for path in choices if _is_for(path, owner)), choices[-1])
     folder.mkdir(parents=True, exist_ok=True)
-    write_source_note(folder, submissions)
+    write_source(folder, submissions)
     return folder
 
 
@@ -160,7 +160,7 @@ def refuse_other_rubric(folder: Path, report: GradeReport, rubric: Rubric, path:
 
 def rubric_of(folder: Path) -> Path | None:
     """The rubric with which the run, or its class, was graded; None if it is not noted."""
-    rubric_path = source.rubric if (source := read_source_note(folder)) else ""
+    rubric_path = source.rubric if (source := read_source(folder)) else ""
     if not rubric_path and (of_class := class_above(folder)) is not None:
         rubric_path = _text_under(of_class / CLASS, "rubric")
     return Path(rubric_path) if rubric_path and Path(rubric_path).is_file() else None
@@ -218,7 +218,7 @@ def _text_under(path: Path, key: str) -> str:
 
 def _source(folder: Path) -> str:
     """The owner of the folder, according to its note; empty without a note."""
-    return source.of if (source := read_source_note(folder)) else ""
+    return source.of if (source := read_source(folder)) else ""
 
 
 def _is_for(folder: Path, owner: str) -> bool:

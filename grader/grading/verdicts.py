@@ -22,7 +22,7 @@ from grader.records import (
 )
 
 
-def judge(
+def item_verdicts(
     evidence: Evidence, rubric: Rubric, checks: Mapping[str, Check], findings: FindingCache | None = None
 ) -> tuple[ItemVerdict, ...]:
     """Returns a verdict per item of the rubric.

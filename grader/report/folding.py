@@ -66,7 +66,7 @@ def cell_groups(view: NotebookView, marks: Mapping[int, Sequence[Mark]]) -> list
 def has_comment(view: NotebookView, marks: Mapping[int, Sequence[Mark]], index: int) -> bool:
     """Whether the cell has a comment or stopped by itself, so that it is shown open."""
     stopped = index in view.troubles and view.troubles[index].after is None
-    return stopped or any(mark.notes for mark in marks.get(index, ()))
+    return stopped or any(mark.losses for mark in marks.get(index, ()))
 
 
 def _folded(view: NotebookView, run: Sequence[int]) -> CellGroup:

@@ -18,16 +18,16 @@ from markupsafe import Markup
 
 from grader.report.student_text import student_line
 from grader.report.text import of_points, plain, points_text
-from grader.report.totals import is_judged, is_left_out, is_lost, judged_milli, shown_outcome, undecided_milli
+from grader.report.totals import graded_milli, is_graded, is_left_out, is_lost, shown_outcome, undecided_milli
 from grader.report.words import (
     LONGEST,
     OUTCOME_MARKS,
     OUTCOME_WORDS,
     STATUS_WORDS,
     by_part,
-    follow_notes,
+    graded_points,
     item_points,
-    judged_points,
+    item_remarks,
     late_sentence,
     sentence,
 )
@@ -97,13 +97,13 @@ def _environment() -> Environment:
         "STATUS": STATUS_WORDS,
         "WORDS": OUTCOME_WORDS,
         "by_part": by_part,
-        "follow_notes": follow_notes,
-        "is_judged": is_judged,
+        "item_remarks": item_remarks,
+        "is_graded": is_graded,
         "is_left_out": is_left_out,
         "is_lost": is_lost,
         "item_points": item_points,
-        "judged": judged_milli,
-        "judged_points": judged_points,
+        "graded_milli": graded_milli,
+        "graded_points": graded_points,
         "late_sentence": late_sentence,
         "of_points": of_points,
         "shown_outcome": shown_outcome,

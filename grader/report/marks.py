@@ -17,7 +17,7 @@ class Mark:
     item: ItemVerdict
     number: int  # of the item in the report, from 1
     first: bool  # whether this is the item's first cell, which shows its points
-    notes: tuple[Loss, ...]
+    losses: tuple[Loss, ...]
 
 
 def marks(report: GradeReport, view: NotebookView, names: Mapping[str, Sequence[str]]) -> dict[int, list[Mark]]:

@@ -38,16 +38,16 @@ from grader.report.notebook import NotebookView
 from grader.report.plane import SCRIPT, STYLE, plane_views
 from grader.report.student_text import PERSON, UNDECIDED, notebook_name, open_box
 from grader.report.text import plain, points_text
-from grader.report.totals import is_complete, is_lost, judged_milli, trained_parts, undecided_milli
+from grader.report.totals import graded_milli, is_complete, is_lost, trained_parts, undecided_milli
 from grader.report.words import (
     LONGEST,
-    isolation_note,
+    isolation_remark,
     isolation_warning,
     late_sentence,
     outcomes_of,
-    override_notes,
+    override_remarks,
     reasons_for_person,
-    student_notes,
+    student_remarks,
     summary,
 )
 
@@ -90,8 +90,8 @@ def report_html(
         late=late_sentence(report),
         reasons=reasons_for_person(report),
         warning=isolation_warning(report),
-        decisions=override_notes(report),
-        isolation_note=isolation_note(report),
+        decisions=override_remarks(report),
+        isolation_remark=isolation_remark(report),
         execution=execution,
         commands=commands(report, again),
         bar=level_bar,
@@ -108,7 +108,7 @@ def report_html(
 
 
 def _score(report: GradeReport) -> tuple[str, str, str]:
-    return points_text(report.points_milli), points_text(judged_milli(report.items)), "points"
+    return points_text(report.points_milli), points_text(graded_milli(report.items)), "points"
 
 
 def _code(line: str) -> str:
@@ -241,14 +241,14 @@ def feedback_html(
         item_losses=lambda item: item_losses(item, view),
         lost_ids=lambda item: [check.id for check in item.checks if is_lost(check)],
         outcomes_of=outcomes_of,
-        is_unwritten=lambda here: all(note.message.startswith(NOT_YET) for mark in here for note in mark.notes),
+        is_unwritten=lambda here: all(loss.message.startswith(NOT_YET) for mark in here for loss in mark.losses),
         hint_on=hint_on,
         not_written=unwritten_name,
         not_written_anywhere=not_written_anywhere(report.items, view),
         summary=summary(report),
-        student_notes=student_notes(report),
+        student_remarks=student_remarks(report),
         late=late_sentence(report),
         open_box=open_box(report),
         person=PERSON if report.needs_person or any(map(undecided_milli, report.items)) else "",
-        undecided_note=UNDECIDED,
+        undecided_remark=UNDECIDED,
     )

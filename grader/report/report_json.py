@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from grader.errors import GraderError, one_line
 from grader.records import CheckVerdict, GradeReport, ItemVerdict, Override
 from grader.report.text import milli_of, points_number
-from grader.report.totals import counted_milli, is_judged, judged_milli, trained_parts
+from grader.report.totals import counted_milli, graded_milli, is_graded, trained_parts
 from grader.report.words import isolation_warning
 from grader.store.bounded import Unreadable
 from grader.store.json_files import dump_json, parse_json, validate
@@ -41,7 +41,7 @@ def report_json(report: GradeReport) -> dict[str, Any]:
         "format": FORMAT,
         "submission": report.submission,
         "points": points_number(report.points_milli),
-        "max_points": points_number(judged_milli(report.items)),
+        "max_points": points_number(graded_milli(report.items)),
         "rubric_points": points_number(report.max_points_milli),
         "trained": sorted(trained_parts(report)),
         "device": report.device,
@@ -110,8 +110,8 @@ def _item(item: ItemVerdict) -> _Object:
     if not item.not_replaced:
         del values["not_replaced"]  # a report without it has the bytes that earlier versions wrote
     return values | {
-        "points": points_number(item.points_milli) if is_judged(item) else None,
-        "max_points": points_number(judged_milli([item])),
+        "points": points_number(item.points_milli) if is_graded(item) else None,
+        "max_points": points_number(graded_milli([item])),
         "rubric_points": points_number(item.max_points_milli),
     }
 

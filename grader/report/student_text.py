@@ -34,12 +34,12 @@ from grader.report.words import (
     OUTCOME_MARKS,
     STATUS_WORDS,
     by_part,
-    follow_notes,
+    graded_points,
     item_points,
-    judged_points,
+    item_remarks,
     late_sentence,
     not_isolated,
-    student_notes,
+    student_remarks,
     summary,
 )
 
@@ -52,7 +52,7 @@ _OF_A_DOWNLOAD = re.compile(r".*?_(?:late_)?\d{3,}_\d{3,}_(?P<name>[^_].*?)(?:-\
 
 def feedback_text(report: GradeReport, view: NotebookView | None = None) -> str:
     """The whole feedback for systems that show only text; the `view` of the notebook adds the lines of errors."""
-    lines = [f"{student_line(report.submission, 'name')}: {judged_points(report)}", ""]
+    lines = [f"{student_line(report.submission, 'name')}: {graded_points(report)}", ""]
     lines += [*overview(report, view), ""]
     if view is not None and view.troubles:
         lines += [*_troubles(view), ""]
@@ -65,9 +65,9 @@ def feedback_text(report: GradeReport, view: NotebookView | None = None) -> str:
     return "\n".join(lines)
 
 
-def judged_so_far(report: GradeReport) -> str:
+def graded_so_far(report: GradeReport) -> str:
     """The sentence that is shown instead of a score if something was left out."""
-    points, _, of = judged_points(report).partition(" / ")
+    points, _, of = graded_points(report).partition(" / ")
     return f"No score yet: {points} of {of} points so far; the rest was not graded in this run."
 
 
@@ -84,7 +84,7 @@ def overview(report: GradeReport, view: NotebookView | None = None) -> Iterator[
         yield PERSON
     if late := late_sentence(report):
         yield student_line(late)
-    yield from student_notes(report)
+    yield from student_remarks(report)
     if report.device:
         yield f"Graded on a {'GPU' if report.device.startswith('cuda') else 'CPU'}."
 
@@ -100,8 +100,8 @@ def item_lines(item: ItemVerdict, items: Sequence[ItemVerdict], view: NotebookVi
     """Yields the checks of an item with points, reasons and hints; those that one mistake cost are listed below it."""
     if undecided_milli(item):
         yield UNDECIDED
-    for note in follow_notes(item, items):
-        yield student_line(note)
+    for remark in item_remarks(item, items):
+        yield student_line(remark)
     failed = failed_cell(item, view)
     stopped = failed is not None and unwritten_name(failed.error) is None
     if failed is not None and failed.place is not None and stopped:
@@ -214,7 +214,7 @@ def results_json(report: GradeReport, view: NotebookView | None = None) -> dict[
     return {
         **({"score": points_number(report.points_milli)} if complete else {}),
         "execution_time": math.ceil(report.wall_s),
-        "output": "\n".join([*([] if complete else [judged_so_far(report)]), *overview(report, view)]),
+        "output": "\n".join([*([] if complete else [graded_so_far(report)]), *overview(report, view)]),
         "output_format": "text",
         "test_output_format": "text",
         "test_name_format": "text",

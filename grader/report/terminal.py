@@ -1,4 +1,4 @@
-"""The report on a terminal or in a pipe: a table of items, notes and events, and the points last."""
+"""The report on a terminal or in a pipe: a table of items, remarks and events, and the points last."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from grader.report.words import (
     LONGEST,
     OUTCOME_WORDS,
     STATUS_WORDS,
-    follow_notes,
-    isolation_note,
+    graded_points,
+    isolation_remark,
     isolation_warning,
     item_points,
-    judged_points,
-    override_notes,
+    item_remarks,
+    override_remarks,
     reasons_for_person,
     summary,
 )
@@ -35,7 +35,7 @@ _STYLES = {
     Outcome.SKIPPED: "dim",
     Outcome.NEEDS_REVIEW: "bold magenta",
 }
-_MOST = 40  # notes or events shown; all of them are in report.json
+_MOST = 40  # remarks or events shown; all of them are in report.json
 _LONGEST = 300  # characters of a message; half of what the page shows
 _Line = tuple[str, str]  # text and style
 
@@ -54,11 +54,11 @@ def print_report(report: GradeReport, console: Console, folder: Path | None = No
     console.print()
     console.print(_table(report, console))
     console.print()
-    for text, style in _notes(report):
+    for text, style in _remarks(report):
         console.print(_text(text, style, console))
     if folder is not None:  # unwrapped, so that it can be copied
         console.print(_text(f"Files: {plain(str(folder), 1000)}", "", console), soft_wrap=True)
-    console.print(Text(judged_points(report)), soft_wrap=True)
+    console.print(Text(graded_points(report)), soft_wrap=True)
 
 
 def _table(report: GradeReport, console: Console) -> Table:
@@ -81,7 +81,7 @@ def _why(item: ItemVerdict, items: Sequence[ItemVerdict], console: Console) -> T
     """The outcome, then each reason once: one exception fails many checks."""
     outcome = shown_outcome(item)
     lines = [Text(OUTCOME_WORDS[outcome], style=_STYLES[outcome])]
-    lines += [_text(plain(note, _LONGEST), "cyan", console) for note in follow_notes(item, items)]
+    lines += [_text(plain(remark, _LONGEST), "cyan", console) for remark in item_remarks(item, items)]
     for loss in item_losses(item):
         count = f" ({len(loss.checks)} checks)" if len(loss.checks) > 1 else ""
         line = f", in `{plain(loss.raised.line, _LONGEST)}`" if loss.raised and loss.raised.line else ""
@@ -94,17 +94,17 @@ def _why(item: ItemVerdict, items: Sequence[ItemVerdict], console: Console) -> T
     return Text("\n").join(lines)
 
 
-def _notes(report: GradeReport) -> Iterator[_Line]:
+def _remarks(report: GradeReport) -> Iterator[_Line]:
     others = [_remark(r) for r in report.remarks if not r.needs_person and r.kind != LOOKED_AT]
-    yield from _listed("Decided by staff:", override_notes(report), "bold magenta")
+    yield from _listed("Decided by staff:", override_remarks(report), "bold magenta")
     if report.needs_person:
         yield from _listed("Needs manual review:", reasons_for_person(report), "bold magenta")
-    yield from _listed("Notes:", others, "bold")
+    yield from _listed("Remarks:", others, "bold")
     yield from _listed("Events:", report.events, "bold")
     if warning := isolation_warning(report):  # again, because the first line may have scrolled away
         yield warning, "bold red"
-    if note := isolation_note(report):
-        yield note, ""
+    if remark := isolation_remark(report):
+        yield remark, ""
     yield f"Notebook {STATUS_WORDS[report.status]}. Device: {plain(report.device, LONGEST['title'])}.", ""
 
 

@@ -73,7 +73,7 @@ def trained_parts(report: GradeReport) -> frozenset[str]:
     return frozenset(parts - {item.part for item in report.items if any(map(is_left_out, item.checks))})
 
 
-def judged_milli(items: Sequence[ItemVerdict]) -> int:
+def graded_milli(items: Sequence[ItemVerdict]) -> int:
     """The thousandths that were graded: all but those left out of the run and those that await manual review."""
     return sum(item.max_points_milli - undecided_milli(item) for item in items) - left_out_milli(items)
 
@@ -87,7 +87,7 @@ def penalty_milli(report: GradeReport) -> int:
     """The penalty for a late submission in thousandths, rounded down: never more than was earned."""
     if report.late is None:
         return 0
-    base = report.points_milli if report.late.of_earned else judged_milli(report.items)
+    base = report.points_milli if report.late.of_earned else graded_milli(report.items)
     return min(report.points_milli, int(base * Decimal(str(report.late.percent)) / 100))
 
 
@@ -96,9 +96,9 @@ def counted_milli(report: GradeReport) -> int:
     return report.points_milli - penalty_milli(report)
 
 
-def is_judged(item: ItemVerdict) -> bool:
+def is_graded(item: ItemVerdict) -> bool:
     """Whether at least a part of the item was graded; else it has no points, not even zero."""
-    return judged_milli([item]) > 0 or not item.checks
+    return graded_milli([item]) > 0 or not item.checks
 
 
 def shown_outcome(item: ItemVerdict) -> Outcome:

@@ -12,10 +12,10 @@ from grader.report.text import of_points, plain, points_text
 from grader.report.totals import (
     LOOKED_AT,
     counted_milli,
-    is_judged,
+    graded_milli,
+    is_graded,
     is_left_out,
     isolated,
-    judged_milli,
     left_out_milli,
     penalty_milli,
     undecided_milli,
@@ -51,7 +51,7 @@ STATUS_WORDS: Mapping[Status, str] = MappingProxyType(
 _MAX_REASON = 300  # characters of a check's message
 NO_ISOLATION = "Graded without isolation"
 LITTLE_ISOLATION = "Graded with little isolation"
-_STUDENT_NOTES = (  # kinds of remarks, and the sentence for the student if the report has one of them
+_STUDENT_REMARKS = (  # kinds of remarks, and the sentence for the student if the report has one of them
     (
         {"given_cell_changed", "given_cell_missing"},
         "Some provided cells were changed or deleted. They were run as handed out. This alone costs no points.",
@@ -95,8 +95,8 @@ def isolation_warning(report: GradeReport) -> str:
     )
 
 
-def isolation_note(report: GradeReport) -> str:
-    """A note for staff if the isolation was weaker than the default; else empty."""
+def isolation_remark(report: GradeReport) -> str:
+    """A remark for staff if the isolation was weaker than the default; else empty."""
     if not isolated(report.isolation) or not report.isolation.startswith("user"):
         return ""
     files = "only file permissions protected files, " if "no Landlock" in report.isolation else ""
@@ -106,15 +106,15 @@ def isolation_note(report: GradeReport) -> str:
     )
 
 
-def student_notes(report: GradeReport) -> tuple[str, ...]:
-    """The notes on the file that a student reads: one neutral sentence per subject."""
+def student_remarks(report: GradeReport) -> tuple[str, ...]:
+    """The remarks on the file that a student reads: one neutral sentence per subject."""
     kinds = {remark.kind for remark in report.remarks}
-    return tuple(sentence for those, sentence in _STUDENT_NOTES if those & kinds)
+    return tuple(sentence for those, sentence in _STUDENT_REMARKS if those & kinds)
 
 
-def judged_points(report: GradeReport) -> str:
+def graded_points(report: GradeReport) -> str:
     """Points out of those that were graded, for instance "60 / 60" if 40 more would need training."""
-    return of_points(report.points_milli, judged_milli(report.items))
+    return of_points(report.points_milli, graded_milli(report.items))
 
 
 def late_sentence(report: GradeReport) -> str:
@@ -144,7 +144,7 @@ def _moment(timestamp: str) -> str:
 
 def item_points(item: ItemVerdict) -> str:
     """An item's points out of those that were graded; a dash if none were graded."""
-    return of_points(item.points_milli, judged_milli([item])) if is_judged(item) else "–"
+    return of_points(item.points_milli, graded_milli([item])) if is_graded(item) else "–"
 
 
 def outcomes_of(checks: Sequence[CheckVerdict]) -> str:
@@ -166,7 +166,7 @@ def by_part(items: Sequence[ItemVerdict]) -> list[tuple[str, str, list[tuple[int
 
 
 def _sum_of(items: Sequence[ItemVerdict]) -> str:
-    return of_points(sum(item.points_milli for item in items), judged_milli(items))
+    return of_points(sum(item.points_milli for item in items), graded_milli(items))
 
 
 _IDENTIFIERS = frozenset({"mu", "logvar", "kl", "elbo"})
@@ -186,9 +186,9 @@ def summary(report: GradeReport) -> str:
     if not report.items:
         return "Nothing was graded."
     left_out, undecided = left_out_milli(report.items), sum(map(undecided_milli, report.items))
-    judged = [item for item in report.items if is_judged(item)]
-    count = len(judged)
-    whole = sum(item.points_milli >= judged_milli([item]) for item in judged)
+    graded = [item for item in report.items if is_graded(item)]
+    count = len(graded)
+    whole = sum(item.points_milli >= graded_milli([item]) for item in graded)
     rest = [f"{_points(undecided)} {'awaits' if undecided == 1000 else 'await'} manual review."] if undecided else []
     rest += [f"Not graded in this run: {_points(left_out)}."] if left_out else []
     decided = sum(item.override is not None for item in report.items)
@@ -224,10 +224,10 @@ def _undecided_because(item: ItemVerdict) -> str:
     return message or "could not be graded automatically"
 
 
-def override_notes(report: GradeReport) -> tuple[str, ...]:
+def override_remarks(report: GradeReport) -> tuple[str, ...]:
     """The decisions of staff in this report, one sentence each; for staff."""
-    notes = [f"{item.title}: {_decision(item.override)}" for item in report.items if item.override is not None]
-    return (*notes, *(remark.message for remark in report.remarks if remark.kind == LOOKED_AT))
+    remarks = [f"{item.title}: {_decision(item.override)}" for item in report.items if item.override is not None]
+    return (*remarks, *(remark.message for remark in report.remarks if remark.kind == LOOKED_AT))
 
 
 def _decision(override: Override) -> str:
@@ -237,28 +237,28 @@ def _decision(override: Override) -> str:
     return f"{given} instead of {was}. Reason: {override.reason} ({who})"
 
 
-def follow_notes(item: ItemVerdict, items: Sequence[ItemVerdict]) -> tuple[str, ...]:
-    """The notes above an item's checks: a decision of staff, points given back, and points lost in this item only."""
+def item_remarks(item: ItemVerdict, items: Sequence[ItemVerdict]) -> tuple[str, ...]:
+    """The remarks above an item's checks: a decision of staff, points given back, and points lost in this item only."""
     titles = {other.id: f"“{other.title}”" for other in items}
-    notes = []
+    remarks = []
     if item.override is not None:
-        notes.append(f"Decided by the course staff: {_decision(item.override)}")
+        remarks.append(f"Decided by the course staff: {_decision(item.override)}")
     if item.gained_milli:
         causes = " and ".join(titles.get(cause, cause) for cause in item.lost_in)
-        notes.append(
+        remarks.append(
             f"Lost in {causes}, not counted again here: re-run with a correct version of it, this code earned "
             f"{points_text(item.gained_milli)} more {'point' if item.gained_milli == 1000 else 'points'}, "
             "which are included."
         )
-    notes += [
+    remarks += [
         f"Mistakes in {titles.get(cause, cause)} may have cost points here, too. This code is re-run with a correct "
         f"version of it only if that item earned at least {100 * needed:.0f} % of its points."
         for cause, needed in item.not_replaced.items()
     ]
     spared = dict.fromkeys(titles[other.id] for other in items if other.gained_milli and item.id in other.lost_in)
     if spared:
-        notes.append(f"Lost here, not counted again in {' and '.join(spared)}.")
-    return tuple(notes)
+        remarks.append(f"Lost here, not counted again in {' and '.join(spared)}.")
+    return tuple(remarks)
 
 
 def _items(count: int) -> str:

@@ -33,13 +33,13 @@ def test_an_expected_loss_is_no_problem_and_skipped_items_do_not_count() -> None
     result = audited([wrong("slip", "one.turn")], {"slip": verdicts(LEFT)})
     assert states(result, "slip") == {
         "one.turn": SolutionState.LOST,
-        "one.draw": SolutionState.UNJUDGED,
+        "one.draw": SolutionState.UNGRADED,
         "two.turn": SolutionState.UNTOUCHED,
-        "two.draw": SolutionState.UNJUDGED,
+        "two.draw": SolutionState.UNGRADED,
     }
     assert result.rows[0].squares[0].lost_milli == 4_000
     assert told(result) == {}  # not the whole corpus: the reference is missing
-    assert result.notes[0].startswith("Only some solutions of the corpus were graded")
+    assert result.remarks[0].startswith("Only some solutions of the corpus were graded")
 
 
 def test_wrong_solutions_that_keep_all_points_or_those_of_one_item_are_reported() -> None:
@@ -50,7 +50,7 @@ def test_wrong_solutions_that_keep_all_points_or_those_of_one_item_are_reported(
 
 def test_an_item_that_needs_training_does_not_count_as_kept_without_training() -> None:
     entries = [wrong("grey", "one.draw")]
-    assert states(audited(entries, {"grey": verdicts()}), "grey")["one.draw"] == SolutionState.UNJUDGED
+    assert states(audited(entries, {"grey": verdicts()}), "grey")["one.draw"] == SolutionState.UNGRADED
     assert told(audited(entries, {"grey": verdicts(trained=True)})) == {"survivor": ["grey"]}
 
 
@@ -59,7 +59,7 @@ def test_an_item_graded_without_its_named_check_does_not_count() -> None:
     first, *others = verdicts()
     unasked = replace(first, checks=(first.checks[0], replace(first.checks[1], outcome=Outcome.SKIPPED)))
     result = audited([slip], {"slip": (unasked, *others)})
-    assert states(result, "slip")["one.turn"] == SolutionState.UNJUDGED
+    assert states(result, "slip")["one.turn"] == SolutionState.UNGRADED
     assert result.rows[0].to_the_check is None
     assert told(audited([slip], {"slip": verdicts()})) == {"survivor": ["slip"], "imprecise": ["slip"]}
 
@@ -71,7 +71,7 @@ def test_unexpected_losses_are_reported() -> None:
     assert told(result) == {"unexpected": ["slip"]}
     assert states(result, "slip")["one.draw"] == SolutionState.UNTOUCHED
     assert states(result, "slip")["two.turn"] == SolutionState.UNEXPECTED
-    assert states(result, "slip")["two.draw"] == SolutionState.UNJUDGED  # the reference's, judged in its own row
+    assert states(result, "slip")["two.draw"] == SolutionState.UNGRADED  # the reference's, judged in its own row
 
 
 def test_losses_of_correct_solutions_undecided_and_missing_verdicts_are_reported() -> None:

@@ -90,8 +90,8 @@ def audited(weak: tuple[ItemVerdict, ...]) -> Audit:
 
 
 def test_the_audit_reports_pairs_that_gain_points_and_notes_mistakes_without_a_check() -> None:
-    (note,) = [note for note in audited(WEAK).notes if "correct one" in note]
-    assert note.endswith(": weak.")
+    (remark,) = [remark for remark in audited(WEAK).remarks if "correct one" in remark]
+    assert remark.endswith(": weak.")
     assert not any(problem.kind == "pair" for problem in audited(WEAK).problems)
     turn, *others = WEAK
     with_slip = (replace(turn, checks=verdicts({"one.turn: turns_right": 500})[0].checks, points_milli=29_500), *others)

@@ -12,8 +12,8 @@ import pytest
 from grader.audit import corpus, quick
 from grader.audit.quick import quick_results
 from grader.audit.runs import SEED
-from grader.grading.judge import judge
 from grader.grading.run import Case, box_pool, run_submission
+from grader.grading.verdicts import item_verdicts
 from grader.notebook.restore import restore_given
 from grader.records import ItemVerdict
 from grader.rubric import load_rubric
@@ -38,7 +38,7 @@ def test_quick_verdicts_are_those_of_a_box() -> None:
         restored = restore_given(notebook, notebook)
         with box_pool(exercise, rubric.limits, folders, "bubblewrap") as boxes:
             run = run_submission(Case(restored, rubric, exercise, questions, boxes), lambda _: None, parts=())
-        boxed = points(judge(run.evidence, rubric, exercise.checks))
+        boxed = points(item_verdicts(run.evidence, rubric, exercise.checks))
         assert points(quick.results[name]) == boxed, name
         assert "failed" in {outcome for outcome, _, _ in boxed.values()}
 

@@ -55,10 +55,10 @@ def test_the_solution_has_lines_that_feedback_must_not_contain() -> None:
 
 
 def test_a_text_is_reported_once_for_the_first_solution() -> None:
-    check = CheckVerdict("c", "A title", Outcome.FAILED, 0, 1000, "in grader.grading.judge", "A hint.")
+    check = CheckVerdict("c", "A title", Outcome.FAILED, 0, 1000, "in grader.grading.run", "A hint.")
     item = ItemVerdict("vae.loss", "Losses", Outcome.FAILED, 0, 1000, (check,))
     faults = list(wording_faults({"first": [item], "second": [item]}, ANSWERS))
-    assert faults == [("first", "vae.loss: c: the message shows grader internals ('grader.'): in grader.grading.judge")]
+    assert faults == [("first", "vae.loss: c: the message shows grader internals ('grader.'): in grader.grading.run")]
 
 
 def test_no_sentence_in_the_source_of_the_checks_breaks_a_rule() -> None:

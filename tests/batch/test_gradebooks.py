@@ -113,9 +113,9 @@ def test_gradebook_csv_has_all_data_on_every_student() -> None:
     ada, zoe = came["101"], came["103"]
     assert (ada["points"], ada["percent"], ada[RUBRIC.items[0].id]) == ("9", "100.00", "2")
     assert (zoe["points"], zoe["percent"], zoe["state"]) == ("8.25", "91.67", "needs manual review")
-    assert (zoe["reason"], zoe["notes"]) == ("a given name was taken", "no outputs")
+    assert (zoe["reason"], zoe["remarks"]) == ("a given name was taken", "no outputs")
     assert (zoe["overrides"], zoe["overridden items"]) == ("1", RUBRIC.items[0].id)
-    assert zoe["file notes"] == "the download marks this submission as late"
+    assert zoe["file remarks"] == "the download marks this submission as late"
     assert (zoe["device"], zoe["notebook run time (s)"], zoe["rubric"]) == ("cpu", "12", "ab" * 6)
     assert (came["104"]["state"], came["104"]["points"], came["104"]["reason"]) == ("grader fault", "", "no JSON")
     assert (came["105"]["state"], came["105"]["points"], came["105"]["max"]) == ("no submission", "", "9")

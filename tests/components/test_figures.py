@@ -82,8 +82,8 @@ def test_every_picture_is_drawn_small_says_what_it_shows_and_is_shown_to_the_rig
     assert [figure.id for figure in pictures] == [*IDS["vae"], *IDS["cvae"]]
     assert sum(len(figure.png) for figure in pictures) < 500_000
     assert {figure.id for figure in pictures if figure.for_staff} == {"vae-nearest", "cvae-nearest"}
-    walls = {figure.id for figure in pictures if figure.on_wall}
-    assert walls == {f"{part}-{kind}" for part in IDS for kind in ("reconstructions", "samples")}
+    in_strip = {figure.id for figure in pictures if figure.in_strip}
+    assert in_strip == {f"{part}-{kind}" for part in IDS for kind in ("reconstructions", "samples")}
     for figure in pictures:
         assert figure.title
         assert figure.caption.endswith(".")

@@ -18,8 +18,8 @@ from grading import RUBRIC as RUBRIC_FILE
 from grader.exercises.vae_mnist import in_box
 from grader.exercises.vae_mnist.in_box.probe import STAGES
 from grader.grading.correct_code import definitions
-from grader.grading.judge import judge
 from grader.grading.run import ENGINE_FOLDER
+from grader.grading.verdicts import item_verdicts
 from grader.notebook.format import load_notebook
 from grader.records import Evidence, Fault, ItemVerdict, Stage
 from grader.rubric import load_rubric
@@ -81,7 +81,7 @@ def judged(student: dict[str, Any], questions: dict[Stage, dict[str, Any]]) -> t
                 answer, fault = answers_of(stage, question, student, questions[stage])
                 answers |= answer
                 faults |= fault
-    return judge(Evidence(arrays, answers, faults), RUBRIC, EXERCISE.checks)
+    return item_verdicts(Evidence(arrays, answers, faults), RUBRIC, EXERCISE.checks)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=[f"{path.parent.parent.name}/{path.stem}" for path in MODULES])

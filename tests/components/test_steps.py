@@ -98,18 +98,18 @@ def made(name: str, *, scale: float = 1.0, kl: float = 1.0, sign: float = 1.0) -
     ],
 )
 def test_mistakes_in_a_training_step_are_named(name: str, change: dict[str, float], wrong: str) -> None:
-    assert made(name, **change).judged(LOSSES[name], 0.999) == wrong
+    assert made(name, **change).deviation(LOSSES[name], 0.999) == wrong
 
 
 def test_a_pass_of_one_loss_does_not_match_another() -> None:
     for name in LOSSES:
         recorded_pass = made(name)
-        assert [other for other, loss in LOSSES.items() if not recorded_pass.judged(loss, 0.999)] == [name]
+        assert [other for other, loss in LOSSES.items() if not recorded_pass.deviation(loss, 0.999)] == [name]
 
 
 def test_a_kl_term_that_cannot_be_separated_from_the_codes_gradient_is_not_graded() -> None:
     recorded_pass = replace(made("cross-entropy", kl=0.0), kl_mu=None)
-    assert recorded_pass.judged(LOSSES["cross-entropy"], 0.999) == ""
+    assert recorded_pass.deviation(LOSSES["cross-entropy"], 0.999) == ""
 
 
 def test_a_pass_that_is_not_used_moves_no_rows_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,7 @@ def test_other_pictures_are_refused(images: Images, word: str) -> None:
 def test_missing_and_changed_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     empty = np.empty((0, 1, 28, 28), dtype=np.float32)
     content = bytearray(published.PATH.read_bytes())
-    path = tmp_path / "judge.onnx"
+    path = tmp_path / "classifier.onnx"
     monkeypatch.setattr(published, "PATH", path)
     judging._network.cache_clear()
     with pytest.raises(ClassifierError, match="missing"):

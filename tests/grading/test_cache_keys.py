@@ -124,7 +124,7 @@ def keys(root: Path) -> dict[Kind, str]:
         ("exercises/vae_mnist/figures/losses.py", (Kind.SHOW,)),
         ("exercises/vae_mnist/checks/quality.py", (Kind.FIND, Kind.SHOW)),
         ("exercises/vae_mnist/metrics.py", (Kind.FIND, Kind.SHOW)),
-        ("exercises/vae_mnist/classifier/weights/judge.onnx", (Kind.FIND, Kind.SHOW)),
+        ("exercises/vae_mnist/classifier/weights/classifier.onnx", (Kind.FIND, Kind.SHOW)),
         ("checks.py", (Kind.FIND, Kind.SHOW)),
         ("sandbox/in_box/recorder.py", ORDER[:3]),
         ("sandbox/in_box/runner.py", ORDER[:3]),

@@ -17,7 +17,7 @@ from grader.exercises.vae_mnist.checks import image_measures, real_digits
 from grader.exercises.vae_mnist.classifier import published
 from grader.exercises.vae_mnist.data import sources
 from grader.grading import run_folder
-from grader.grading.judge import judge
+from grader.grading.verdicts import item_verdicts
 from grader.records import Evidence, Outcome
 from grader.rubric import load_rubric
 
@@ -72,7 +72,7 @@ def quality_of(evidence: Evidence) -> dict[str, Outcome]:
     """Check -> outcome of those that look at pictures, in the item that needs the classifier most."""
     rubric, exercise = load_rubric(ROOT / "rubric.yaml")
     item = next(item for item in rubric.items if item.id == "cvae.generation")
-    checks = judge(evidence, replace(rubric, items=(item,)), exercise.checks)[0].checks
+    checks = item_verdicts(evidence, replace(rubric, items=(item,)), exercise.checks)[0].checks
     return {check.id: check.outcome for check in checks if exercise.checks[check.id].needs_training}
 
 

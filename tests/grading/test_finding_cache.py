@@ -17,10 +17,10 @@ from grader.errors import EvidenceError
 from grader.evidence import NotAnswered, save_evidence
 from grader.grading.finding_cache import FindingCache, cache_key, read_findings, write_findings
 from grader.grading.follow_through import Replacement, Retraining
-from grader.grading.judge import judge
 from grader.grading.regrade import verdicts
 from grader.grading.run_files import EVIDENCE, FINDINGS
 from grader.grading.run_folder import store_retraining
+from grader.grading.verdicts import item_verdicts
 from grader.records import Evidence, Fault, Finding, FollowThrough, Outcome, Rubric
 from grader.skeleton.exercise.plugin import TwoNumbers
 from grader.skeleton.exercise.questions import FACTORS
@@ -82,10 +82,10 @@ RUBRICS: Mapping[str, Rubric] = {
 def test_a_rubric_gives_the_same_with_what_another_left_in_the_cache(first: str, second: str, tmp_path: Path) -> None:
     answers = evidence(components_DOT_one__function__y=None)
     findings = FindingCache()
-    judge(answers, RUBRICS[first], TwoNumbers.checks, findings)
+    item_verdicts(answers, RUBRICS[first], TwoNumbers.checks, findings)
     read_again = read_back(findings, tmp_path)
     assert len(read_again.entries) == len(findings.entries) > 0
-    assert judge(answers, RUBRICS[second], TwoNumbers.checks, read_again) == judge(
+    assert item_verdicts(answers, RUBRICS[second], TwoNumbers.checks, read_again) == item_verdicts(
         answers, RUBRICS[second], TwoNumbers.checks
     )
 
@@ -134,7 +134,7 @@ def test_a_damaged_cache_is_dropped(damage: bytes, tmp_path: Path) -> None:
 
 def test_findings_of_another_grader_are_dropped(tmp_path: Path) -> None:
     findings = FindingCache()
-    judge(evidence(), RUBRIC, TwoNumbers.checks, findings)
+    item_verdicts(evidence(), RUBRIC, TwoNumbers.checks, findings)
     assert read_back(findings, tmp_path, {"code": "y"}).entries == {}
 
 

@@ -28,7 +28,7 @@ from grader.grading.grade import Options, grade, outcomes_with_correct_code
 from grader.grading.regrade import regrade
 from grader.grading.run import Case, box_pool, retrain
 from grader.records import Address, Array, CheckVerdict, Evidence, FollowThrough, ItemVerdict, Outcome
-from grader.report.words import follow_notes
+from grader.report.words import item_remarks
 from grader.skeleton.exercise.plugin import TwoNumbers
 
 SETTINGS = FollowThrough(enabled=True, max_replaced=1, share=1.0)
@@ -180,7 +180,7 @@ def test_a_report_says_that_an_item_earned_too_little_to_be_replaced(
     evidence = Evidence({}, {}, {})
     first, training = with_follow_through([cause, SPOILT], rubric, TwoNumbers(), evidence, {})
     assert (training.outcome, training.lost_in, training.not_replaced) == (Outcome.FAILED, (), needed)
-    said = [note for note in follow_notes(training, [first, training]) if "at least 60 % of its points" in note]
+    said = [note for note in item_remarks(training, [first, training]) if "at least 60 % of its points" in note]
     assert len(said) == len(needed)
     _, passed = with_follow_through(
         [cause, item("one.training", 4000, 4000, "training_lowers_the_loss")], rubric, TwoNumbers(), evidence, {}
@@ -235,8 +235,8 @@ def test_a_broken_function_costs_its_own_item_alone(function: str, tmp_path: Pat
     one, training = report.items[:2]
     assert (one.points_milli, training.points_milli, training.gained_milli) == (0, 4000, 4000)
     assert training.lost_in == ("one.function",)
-    assert "not counted again here" in follow_notes(training, report.items)[0]
-    assert "Lost here, not counted again" in follow_notes(one, report.items)[0]
+    assert "not counted again here" in item_remarks(training, report.items)[0]
+    assert "Lost here, not counted again" in item_remarks(one, report.items)[0]
     assert regrade(tmp_path / "run", tmp_path / "rubric.yaml").points_milli == report.points_milli
 
 

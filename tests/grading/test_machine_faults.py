@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from small_exercise import notebook, running
 
-from grader.grading.judge import judge
 from grader.grading.machine_faults import missing_resource, with_machine_faults
+from grader.grading.verdicts import item_verdicts
 from grader.records import Address, Blame, CellRun, Evidence, Fault, Notebook
 from grader.sandbox.in_box.frames import CellStatus
 from grader.skeleton.exercise.plugin import TwoNumbers
@@ -143,7 +143,7 @@ def test_faults_that_are_not_the_students_stay_what_they_are() -> None:
 def test_a_check_that_lacks_such_an_answer_is_undecided_and_says_why() -> None:
     rubric = running.rubric()
     fault = Fault(Blame.MACHINE, f"the GPU is missing where this was graded: {CUDA}")
-    items = judge(Evidence({}, {}, {ASKED: fault}), rubric, TwoNumbers().checks)
+    items = item_verdicts(Evidence({}, {}, {ASKED: fault}), rubric, TwoNumbers().checks)
     (check,) = [check for item in items for check in item.checks if "NVIDIA" in check.message]
     assert check.outcome == "needs_review"
     assert check.message.startswith("the GPU is missing where this was graded: ")

@@ -12,7 +12,7 @@ from small_exercise.running import rubric as toy_rubric
 
 from grader.checks import Check
 from grader.evidence import NotAnswered
-from grader.grading.judge import judge
+from grader.grading.verdicts import item_verdicts
 from grader.records import CheckSpec, Evidence, Fault, Finding, ItemVerdict, Outcome, Rubric, RubricItem
 
 NOTHING = Evidence({}, {}, {})
@@ -23,7 +23,7 @@ def judged(*checks: tuple[Any, int, tuple[str, ...]]) -> ItemVerdict:
     named = {f"check_{n}": _check(what) for n, (what, _, _) in enumerate(checks)}
     specs = tuple(CheckSpec(f"check_{n}", milli, {}, presupposes) for n, (_, milli, presupposes) in enumerate(checks))
     item = RubricItem("one.item", "An item", sum(spec.points_milli for spec in specs), specs)
-    (verdict,) = judge(NOTHING, _rubric(item), named)
+    (verdict,) = item_verdicts(NOTHING, _rubric(item), named)
     return verdict
 
 
@@ -138,6 +138,6 @@ def test_a_check_gets_the_part_and_its_numbers() -> None:
         return Finding(1.0, "")
 
     item = RubricItem("two.item", "", 1, (CheckSpec("check", 1, {"tolerance": 0.5}),))
-    judge(NOTHING, _rubric(item), {"check": Check(check)})
+    item_verdicts(NOTHING, _rubric(item), {"check": Check(check)})
     assert got == {"part": "two", "tolerance": 0.5}
     assert Check(check).title == "check"

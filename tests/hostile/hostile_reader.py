@@ -23,9 +23,9 @@ from small_exercise import notebook, running
 from grader.batch.similar import asked_source, similar_pairs
 from grader.errors import SubmissionError
 from grader.exercise import implemented_names
-from grader.grading.judge import judge
 from grader.grading.plan import executed_notebook, first_plan, plan_frame
 from grader.grading.run_pages import load_pages
+from grader.grading.verdicts import item_verdicts
 from grader.notebook.clean_cells import clean_outputs
 from grader.notebook.format import dump_notebook, is_code
 from grader.notebook.read import read_submission
@@ -71,7 +71,7 @@ def read_all(made: Notebook, path: Path) -> str:
 
 def pages(ran: Notebook, remarks: tuple[Remark, ...], runs: list[CellRun]) -> tuple[str, str]:
     """The student's page and the staff's."""
-    items = judge(Evidence({}, {}, {}), RUBRIC, TwoNumbers().checks)
+    items = item_verdicts(Evidence({}, {}, {}), RUBRIC, TwoNumbers().checks)
     report = GradeReport(
         submission="x",
         points_milli=sum(item.points_milli for item in items),

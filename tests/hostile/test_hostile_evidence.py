@@ -26,7 +26,7 @@ from grader.evidence import (
     read_tensors,
     save_evidence,
 )
-from grader.grading.judge import judge
+from grader.grading.verdicts import item_verdicts
 from grader.records import Array, Evidence, Fault
 from grader.skeleton.exercise.plugin import TwoNumbers
 
@@ -87,7 +87,7 @@ def check_stored(path: Path, data: bytes) -> None:
         return
     assert all(fault.blame in ("student", "ours", "nobody") for fault in evidence.faults.values())
     with np.errstate(all="ignore"):  # numbers of a stored file may be anything
-        items = judge(evidence, RUBRIC, TOY.checks)
+        items = item_verdicts(evidence, RUBRIC, TOY.checks)
     assert all(0 <= item.points_milli <= item.max_points_milli for item in items)
 
 

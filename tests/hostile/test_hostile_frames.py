@@ -16,9 +16,9 @@ from small_exercise import notebook, running
 
 from grader.evidence import save_evidence
 from grader.grading.answers import decode_answers, merge_evidence, trained_state
-from grader.grading.judge import judge
 from grader.grading.plan import executed_notebook
 from grader.grading.run import QuestionSource
+from grader.grading.verdicts import item_verdicts
 from grader.notebook.clean_cells import clean_outputs
 from grader.notebook.format import dump_notebook
 from grader.records import CellRun, Status
@@ -104,7 +104,7 @@ def check(stream: bytes) -> Inbox:
     specs = TOY.answer_specs(RUBRIC.sizes)
     evidence = decode_answers(inbox, specs, QUESTIONS, Status.KILLED if reason else Status.OK, reason)
     TOY.second_questions(evidence, {part: trained_state(inbox, part, RUBRIC.limits.evidence_mb) for part in TOY.parts})
-    items = judge(merge_evidence(evidence, evidence), RUBRIC, TOY.checks)
+    items = item_verdicts(merge_evidence(evidence, evidence), RUBRIC, TOY.checks)
     assert all(0 <= item.points_milli <= item.max_points_milli for item in items)
     save_evidence(evidence)
     outputs = {index: list(clean_outputs(found)) for index, found in inbox.outputs.items()}

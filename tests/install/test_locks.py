@@ -38,7 +38,7 @@ def test_no_two_locks_pin_a_package_differently() -> None:
 
 
 def test_grading_installs_no_developer_tools_and_re_grading_no_pytorch() -> None:
-    grading, judging = pins("requirements.lock"), pins("requirements-judge.lock")
+    grading, judging = pins("requirements.lock"), pins("requirements-regrade.lock")
     student, develop = pins("requirements-student.lock"), pins("requirements-develop.lock")
     assert not FOR_DEVELOPERS & (grading.keys() | student.keys())
     assert develop.keys() >= FOR_DEVELOPERS
@@ -50,7 +50,7 @@ def test_grading_installs_no_developer_tools_and_re_grading_no_pytorch() -> None
 def test_the_locks_contain_the_packages_that_the_project_names() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     plain = {name.replace("_", "-").lower() for name in project["dependencies"]}
-    assert plain <= pins("requirements-judge.lock").keys()
+    assert plain <= pins("requirements-regrade.lock").keys()
     extras = {
         name: {p.replace("_", "-").lower() for p in packages}
         for name, packages in project["optional-dependencies"].items()

@@ -138,7 +138,7 @@ def test_re_grading_needs_neither_pytorch_nor_jupyter(installed: Installed, whee
     judge = tmp_path / "judge"
     venv.create(judge, with_pip=True)
     pip = [str(judge / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-    lock = ["--require-hashes", "-r", str(ROOT / "requirements-judge.lock")]
+    lock = ["--require-hashes", "-r", str(ROOT / "requirements-regrade.lock")]
     for line in ([*pip, *lock], [*pip, "--no-deps", str(wheel)]):
         done = subprocess.run(line, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr

@@ -12,7 +12,7 @@ from grader.report.pages import commands, feedback_html, report_html
 from grader.report.report_json import report_json
 from grader.report.student_text import feedback_text, results_json
 from grader.report.totals import needs_person
-from grader.report.words import isolation_note, isolation_warning
+from grader.report.words import isolation_remark, isolation_warning
 
 LITTLE = "Graded with little isolation"
 
@@ -31,9 +31,9 @@ def test_a_box_that_holds_gets_no_warning_and_its_points_are_final(isolation: st
 
 
 def test_without_namespaces_staff_read_what_is_weaker() -> None:
-    assert isolation_note(report("bubblewrap")) == isolation_note(report("none")) == ""
+    assert isolation_remark(report("bubblewrap")) == isolation_remark(report("none")) == ""
     for isolation, said in (("user: Landlock 7", False), ("user: no Landlock", True)):
-        note = isolation_note(report(isolation))
+        note = isolation_remark(report(isolation))
         assert note.startswith("Graded without namespaces, as a separate user: ")
         assert ("only file permissions" in note) is said
         assert "Graded without namespaces" in report_html(report(isolation))
@@ -42,7 +42,7 @@ def test_without_namespaces_staff_read_what_is_weaker() -> None:
 def test_the_graders_own_account_is_warned_of_in_every_report() -> None:
     one = report(f"{AS_GRADER}: Landlock 7")
     assert isolation_warning(one).startswith(f"{LITTLE}: the submission ran as the grader's own account.")
-    assert isolation_note(one) == ""
+    assert isolation_remark(one) == ""
     assert report_json(one)["warnings"] == [isolation_warning(one)]
     assert report_html(one).index(LITTLE) < report_html(one).index("Conditions")
     assert results_json(one)["output"].startswith("GRADED WITH LITTLE ISOLATION. These points are not final: ")

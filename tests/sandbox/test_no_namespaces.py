@@ -31,7 +31,7 @@ sys.path[:0] = ["tests", "."]
 TAKEN
 from grader.errors import GraderError
 from grader.grading.grade import Options, grade
-from grader.report.words import isolation_note, isolation_warning
+from grader.report.words import isolation_remark, isolation_warning
 from small_exercise import notebook, running
 home, isolation = Path(sys.argv[1]), sys.argv[2]
 submission = home / "someone.ipynb"
@@ -43,7 +43,7 @@ except GraderError as error:
     print(json.dumps({"error": str(error)}))
 else:
     values = {"points": report.points_milli, "status": report.status, "isolation": report.isolation}
-    values |= {"person": report.needs_person, "warning": isolation_warning(report), "note": isolation_note(report)}
+    values |= {"person": report.needs_person, "warning": isolation_warning(report), "note": isolation_remark(report)}
     print(json.dumps(values | {"executed": (home / "run" / "executed.ipynb").read_text()}))
 """
 HOSTILE = """

@@ -35,7 +35,7 @@ FOR_SCRIPTS = (gradescope, nbgrader)  # their systems do not import points
 
 @dataclass(frozen=True)
 class Gradebooks:
-    """The files by name, and notes on them for staff, one line each."""
+    """The files by name, and remarks on them for staff, one line each."""
 
     files: dict[str, bytes]
     remarks: tuple[str, ...]
@@ -54,9 +54,9 @@ def gradebooks(rows: Sequence[GradebookRow], rubric: Rubric, settings: Gradebook
     files = plain.files(ordered, rubric, settings)
     extent = extent_of(ordered)
     if extent and not settings.upload_partial:
-        judged, most = points_text(out_of(ordered, rubric)), points_text(rubric.points_milli)
+        graded, most = points_text(out_of(ordered, rubric)), points_text(rubric.points_milli)
         why = "files for Canvas, Moodle and other systems were not written: this class was graded"
-        why = f"{why} {_extent_words(extent)}, {judged} of {most} points; --upload-partial writes them anyway"
+        why = f"{why} {_extent_words(extent)}, {graded} of {most} points; --upload-partial writes them anyway"
         return Gradebooks(files, (*zeros_held, why))
     for system in SYSTEMS:
         new_files = system.files(ordered, rubric, settings)
@@ -73,7 +73,7 @@ def has_rows(content: bytes) -> bool:
 
 
 def other_points(roster: Roster, rubric: Rubric, settings: GradebookSettings) -> tuple[str, ...]:
-    """Notes on maximum points in the roster that differ from the rubric's."""
+    """Remarks on maximum points in the roster that differ from the rubric's."""
     name = settings.assignment or rubric.title
     remarks = []
     for heading, points in roster.out_of.items():

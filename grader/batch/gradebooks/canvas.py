@@ -47,7 +47,7 @@ def files(rows: Sequence[GradebookRow], rubric: Rubric, settings: GradebookSetti
 
 
 def remarks(rows: Sequence[GradebookRow], settings: GradebookSettings) -> tuple[str, ...]:
-    """Notes on ids of Canvas that are unknown."""
+    """Remarks on ids of Canvas that are unknown."""
     students = [row for row in with_points(rows, settings) if row.student]
     without = sum(not _id(row) for row in students)
     if not settings.canvas_assignment_id and not any(_of_canvas(row) or _from_canvas(row) for row in students):

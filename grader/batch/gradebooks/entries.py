@@ -16,8 +16,8 @@ from grader.errors import GraderError
 from grader.grading.run_place import extent_name
 from grader.records import Rubric
 from grader.report.text import points_text
-from grader.report.totals import counted_milli, is_judged, judged_milli, left_out_milli, trained_parts, undecided_milli
-from grader.report.words import judged_points, late_sentence
+from grader.report.totals import counted_milli, graded_milli, is_graded, left_out_milli, trained_parts, undecided_milli
+from grader.report.words import graded_points, late_sentence
 
 Table = list[list[str]]
 _key_of = lru_cache(maxsize=10_000)(key_of)  # the headings are the same for every student
@@ -160,14 +160,14 @@ def feedback(row: GradebookRow) -> str:
     if row.report is None:
         nothing = "No submission, which was excused." if row.excused else "No submission."
         return nothing if row.state is StudentState.MISSING else "Not graded yet."
-    judged = [(item, judged_milli([item])) for item in row.report.items if is_judged(item)]
-    lost = [(item, most) for item, most in judged if item.points_milli < most]
+    items = [(item, graded_milli([item])) for item in row.report.items if is_graded(item)]
+    lost = [(item, most) for item, most in items if item.points_milli < most]
     losses = ", ".join(f"{item.title} ({points_text(item.points_milli)} of {points_text(most)})" for item, most in lost)
     whole = "No points were lost in what was graded." if left_out(row) else "Full points."
     sentences = [f"Points were lost in: {losses}." if losses else whole]
     if left_out(row):
-        graded, _, of = judged_points(row.report).partition(" / ")
-        sentences.append(f"Graded so far: {graded} of {of} points; the rest is not graded yet.")
+        points, _, of = graded_points(row.report).partition(" / ")
+        sentences.append(f"Graded so far: {points} of {of} points; the rest is not graded yet.")
     if late := late_sentence(row.report):
         sentences.append(late)
     if any(item.override for item in row.report.items):

@@ -13,7 +13,7 @@ from grader.batch.class_records import GradebookRow, StudentState
 from grader.batch.gradebooks.entries import GradebookSettings, csv_file, first_last, out_of, points
 from grader.records import Rubric
 from grader.report.text import cell, points_text
-from grader.report.totals import is_judged
+from grader.report.totals import is_graded
 
 NAME = "gradebook-gradescope.csv"
 PERSON = ["First Name", "Last Name", "SID", "Email"]
@@ -31,7 +31,7 @@ def files(rows: Sequence[GradebookRow], rubric: Rubric, settings: GradebookSetti
         total = points(row, settings)
         status = "Missing" if row.state is StudentState.MISSING else "Graded" if total else "Ungraded"
         items = row.report.items if row.report and total else ()
-        earned = {item.id: points_text(item.points_milli) for item in items if is_judged(item)}
+        earned = {item.id: points_text(item.points_milli) for item in items if is_graded(item)}
         person = map(cell, (*first_last(row), row.student.id, row.student.email))
         cells = [*person, total, points_text(out_of(rows, rubric)), status, *([""] * len(ONLY_THEIRS))]
         table.append([*cells, *(earned.get(item.id, "") for item in rubric.items)])

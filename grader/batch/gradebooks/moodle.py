@@ -57,7 +57,7 @@ def files(rows: Sequence[GradebookRow], rubric: Rubric, settings: GradebookSetti
 
 
 def remarks(rows: Sequence[GradebookRow], settings: GradebookSettings) -> tuple[str, ...]:
-    """A note if the import is empty."""
+    """A remark if the import is empty."""
     ready = [row for row in with_points(rows, settings) if row.student]
     if not ready or _identities(ready):
         return ()

@@ -9,14 +9,14 @@ from grader.batch.class_records import STATE_WORDS, GradebookRow, StudentState
 from grader.batch.gradebooks.entries import GradebookSettings, csv_file, out_of, points
 from grader.records import GradeReport, Remark, Rubric
 from grader.report.text import cell, points_text
-from grader.report.totals import counted_milli, is_judged, penalty_milli
+from grader.report.totals import counted_milli, is_graded, penalty_milli
 from grader.report.words import reasons_for_person
 
 NAME = "gradebook.csv"
-OF_THE_FILE = ("late", "other_notebook")  # kinds of notes that have their own column, "file notes"
+OF_THE_FILE = ("late", "other_notebook")  # kinds of remarks that have their own column, "file remarks"
 WHO = ["key", "student id", "name", "email", "team", "state", "points", "max", "percent"]
 LATE = ["submitted", "days late", "late penalty", "points after penalty"]
-WHAT = ["reason", "notes", "overrides", "overridden items", "file notes", "file"]
+WHAT = ["reason", "remarks", "overrides", "overridden items", "file remarks", "file"]
 HOW = ["device", "notebook run time (s)", "graded at", "rubric", "grader"]
 SHORT = 12  # digits of a checksum
 
@@ -39,7 +39,7 @@ def _number(text: str) -> str | Decimal:
 def _who(row: GradebookRow, most_of_class: int, settings: GradebookSettings) -> list[str | Decimal]:
     """The student, the state, and the points with the maximum of what was graded so far."""
     student = [row.student.id, row.student.name, row.student.email] if row.student else ["", "", ""]
-    most = row.judged_milli if row.report else most_of_class
+    most = row.graded_milli if row.report else most_of_class
     got = points_text(row.report.points_milli) if row.report and most else points(row, settings)
     percent = f"{100 * Decimal(got) * 1000 / most:.2f}" if got and most else ""
     numbers = (got, points_text(most or 0), percent)
@@ -59,13 +59,13 @@ def _late(row: GradebookRow, settings: GradebookSettings) -> list[str | Decimal]
 
 def _earned(row: GradebookRow, items: Sequence[str]) -> list[str | Decimal]:
     """Each item's points; an empty cell for an item of which nothing was graded."""
-    judged = filter(is_judged, row.report.items) if row.report else ()
-    earned = {item.id: points_text(item.points_milli) for item in judged}
+    graded = filter(is_graded, row.report.items) if row.report else ()
+    earned = {item.id: points_text(item.points_milli) for item in graded}
     return [_number(earned.get(item, "")) for item in items]
 
 
 def _what(row: GradebookRow) -> list[str | Decimal]:
-    """The reason of the state, the notes, the overrides, and the file."""
+    """The reason of the state, the remarks, the overrides, and the file."""
     report = row.report
     remarks = (row.handed_in.remarks if row.handed_in else ()) + (report.remarks if report else ())
     of_review = reasons_for_person(report) if report and row.state is StudentState.LOOK else ()

@@ -26,8 +26,8 @@ _MOST_ALIKE = 40
 _MOST_LINES = 120  # shown of a student's code
 NOT_ON_ROSTER = "not on the roster"
 SET_BY_HAND = "points that were set by hand"
-_LEAST_CLASS = 3  # graded submissions from which on a note may be about the class instead of each submission
-_SHARED = {  # kind of a note that most submissions of a class may have -> its words
+_LEAST_CLASS = 3  # graded submissions from which on a remark may be about the class instead of each submission
+_SHARED = {  # kind of a remark that most submissions of a class may have -> its words
     "outputs_missing": "have no outputs in most of their code cells: they were saved without outputs, or never run."
 }
 _ATTENTION = {StudentState.LOOK, StudentState.FAILED, StudentState.REFUSED}
@@ -160,7 +160,7 @@ def _lost_checks(item: ItemVerdict) -> list[CheckVerdict]:
 
 
 def shared_remarks(rows: Sequence[GradebookRow]) -> dict[str, int]:
-    """The kinds of `_SHARED` that most graded submissions of a class have a note of, with the number of submissions."""
+    """The kinds of `_SHARED` of which most graded submissions of a class have a remark, and the number of these."""
     graded = reports(rows)
     kinds = [{remark.kind for remark in report.remarks} for report in graded]
     count_of = {kind: sum(kind in of_report for of_report in kinds) for kind in _SHARED}
@@ -173,7 +173,7 @@ def _shared_words(kind: str, count: int, graded: int) -> str:
 
 
 def _flags(row: GradebookRow, strangers: Collection[str], shared: Collection[str]) -> str:
-    """The filters of the page that show this row; notes of the kinds `shared` are shown once for the whole class."""
+    """The filters of the page that show this row; remarks of the kinds `shared` are shown once for the whole class."""
     flags = ["look"] if row.state in _ATTENTION else []
     flags += ["look", "stranger"] if row.key in strangers else []
     if row.report is not None:

@@ -30,8 +30,8 @@ MOST_LISTED = 5  # archives other than zip that are listed, which takes unpackin
 MOST_COMPARED = 200_000_000  # bytes
 LISTED_MB = 1000  # of a compressed tar, to list its files
 MAX_PLACE = 200
-MOST_NAMES = 5  # names in a note
-MOST_DOUBTS = 100  # notes on doubtful matches; each is shown with its submission too
+MOST_NAMES = 5  # names in a remark
+MOST_DOUBTS = 100  # remarks on doubtful matches; each is shown with its submission too
 LONGEST_KEY = 60
 
 
@@ -42,7 +42,7 @@ class Discovery:
     handed_in: tuple[ClassSubmission, ...]  # by key
     missing: tuple[Student, ...]  # on the roster, without a submission
     layout: str
-    remarks: tuple[str, ...] = ()  # notes for staff
+    remarks: tuple[str, ...] = ()  # remarks for staff
 
 
 @dataclass
@@ -337,7 +337,7 @@ def _is_attempt(file: File, flat: bool) -> bool:
 
 
 def _match_remarks(piles: Sequence[_Pile], roster: Roster | None) -> tuple[str, ...]:
-    """Notes on unmatched submissions and doubtful matches."""
+    """Remarks on unmatched submissions and doubtful matches."""
     if not roster:
         return ()
     people = [person for pile in piles for person in pile.people]
@@ -354,7 +354,7 @@ def _match_remarks(piles: Sequence[_Pile], roster: Roster | None) -> tuple[str, 
 
 
 def _one_pile_remark(piles: Sequence[_Pile]) -> tuple[str, ...]:
-    """A note that several files were taken for one submission, only because of the folder around them."""
+    """A remark that several files were taken for one submission, only because of the folder around them."""
     names = sorted(plain(file.name, 60) for pile in piles for file, _ in pile.files if len(file.parts) == 2)
     if len(piles) > 1 or len(names) < 2 or piles[0].match.student or piles[0].owner.number:
         return ()

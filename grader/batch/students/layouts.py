@@ -47,7 +47,7 @@ from grader.store.bounded import Unreadable, file_bytes
 
 SUBMITTED = "submitted"
 TEAMS_SUBMITTED, TEAMS_WORKING = "Submitted files", "Working files"
-MOST_NAMES = 5  # names in a note
+MOST_NAMES = 5  # names in a remark
 STAMP = "timestamp.txt"  # nbgrader's
 MAX_STAMP = 200  # bytes
 _OF_NBGRADER = {"source", "release", "autograded", "feedback"}  # other folders of its course folder
@@ -257,7 +257,7 @@ def _of_teams(file: File) -> tuple[Owner, ...]:
 
 
 def _never_submitted(files: Sequence[File]) -> tuple[str, ...]:
-    """A note on students who only have working files."""
+    """A remark on students who only have working files."""
     students_of: dict[str, set[str]] = {TEAMS_SUBMITTED: set(), TEAMS_WORKING: set()}
     for file in files:
         if file.parts[0] in students_of and len(file.parts) > 2:

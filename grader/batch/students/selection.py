@@ -118,7 +118,7 @@ class Choice:
 
     @property
     def remarks(self) -> list[Remark]:
-        """The note on the choice, for staff."""
+        """The remark on the choice, for staff."""
         if not self.left_out:
             return []
         more = f" and {len(self.left_out) - MOST_NAMES} more" if len(self.left_out) > MOST_NAMES else ""

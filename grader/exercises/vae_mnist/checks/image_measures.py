@@ -78,9 +78,9 @@ LEAST_LEARNED = 0.2  # Fréchet distance that training takes away, below which n
 KEPT_SHARE = 0.5
 
 
-def judged(images: Array) -> Prediction:
+def classified(images: Array) -> Prediction:
     """The classifier's predictions for `images` `(N, 1, 28, 28)` in [0, 1]."""
-    return remembered("judgement", lambda: classify(images), images)
+    return remembered("prediction", lambda: classify(images), images)
 
 
 def searched(images: Array) -> CopySearch:
@@ -235,7 +235,7 @@ def draws_without_its_weights(evidence: Evidence, part: str) -> bool:
         return False
     few = np.clip(nearly_new.reshape(fresh[2].shape), 0, 1).astype(np.float32)
     before, between, after = (
-        normalised_frechet_distance(judged(images).features, digit_moments()) for images in (fresh[2], few, trained)
+        normalised_frechet_distance(classified(images).features, digit_moments()) for images in (fresh[2], few, trained)
     )
     return before - after > LEAST_LEARNED and before - between > KEPT_SHARE * (before - after)
 

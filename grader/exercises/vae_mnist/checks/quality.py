@@ -15,13 +15,13 @@ from grader.exercises.vae_mnist.checks.answers import not_trained
 from grader.exercises.vae_mnist.checks.image_measures import (
     Measure,
     black_and_white,
+    classified,
     digit_deviations,
     digit_moments,
     drawn,
     error_of,
     ink,
     ink_moments,
-    judged,
     labelled_digit_moments,
     prior_images,
     reconstructions,
@@ -108,7 +108,7 @@ def reconstructions_resemble_the_images(evidence: Evidence, part: str) -> Measur
 def reconstructions_keep_their_digit(evidence: Evidence, part: str) -> Measurement:
     """Reconstructions of hidden test images show the same digit as the image."""
     _, x_hat = reconstructions(evidence, part)
-    agreement = label_agreement(evidence.questions[Stage.of("quality", part).array("y")], judged(x_hat).labels)
+    agreement = label_agreement(evidence.questions[Stage.of("quality", part).array("y")], classified(x_hat).labels)
     error = share_standard_error(agreement.overall, len(x_hat))
     return Measurement(
         "share of right digits",
@@ -133,7 +133,7 @@ def samples_come_from_training(evidence: Evidence, part: str) -> Measurement | F
     if fresh is None or trained is None:
         return Finding(1.0, NO_FRESH_MODEL)
     (before, before_error), (after, error) = (
-        worst("Fréchet distance", _from_digits, [(judged(images).features,)], max) for images in (fresh[2], trained)
+        worst("Fréchet distance", _from_digits, [(classified(images).features,)], max) for images in (fresh[2], trained)
     )
     return Measurement(
         "Fréchet distance that training takes away",
@@ -176,12 +176,12 @@ def samples_resemble_digits(evidence: Evidence, part: str) -> Measurement:
     """
     if part == "cvae":
         name = "Fréchet joint distance"
-        rows = [(with_labels(judged(images).features, labels),) for images, labels in drawn(evidence, part)]
+        rows = [(with_labels(classified(images).features, labels),) for images, labels in drawn(evidence, part)]
         distance = worst(name, _from_labelled_digits, rows, max)
         others, wanted = ", all alike, or of another digit", "the requested digits in varied handwriting"
     else:
         name = "Fréchet distance"
-        rows = [(judged(images).features,) for images, _ in drawn(evidence, part)]
+        rows = [(classified(images).features,) for images, _ in drawn(evidence, part)]
         distance = worst(name, _from_digits, rows, max)
         others, wanted = " or all alike", "digits"
     return Measurement(
@@ -256,7 +256,7 @@ def samples_spread_their_ink_as_digits_do(evidence: Evidence, part: str) -> Meas
 @check(has_thresholds=True, needs_training=True, presupposes=(samples_resemble_digits,))
 def samples_show_all_digits(evidence: Evidence, part: str) -> Measurement:
     """Samples show all ten digits."""
-    labels = [(judged(images).labels,) for images, _ in drawn(evidence, part)]
+    labels = [(classified(images).labels,) for images, _ in drawn(evidence, part)]
     evenness = worst("evenness of digits", class_entropy, labels, min)
     return Measurement(
         "evenness of digits",
@@ -381,7 +381,9 @@ def _spread(evidence: Evidence, part: str) -> Measure:
 
 def _requested(evidence: Evidence, part: str) -> tuple[Agreement, Array]:
     """The agreement in the worse set of drawn images, and that set's labels."""
-    agreements = [(label_agreement(labels, judged(images).labels), labels) for images, labels in drawn(evidence, part)]
+    agreements = [
+        (label_agreement(labels, classified(images).labels), labels) for images, labels in drawn(evidence, part)
+    ]
     return min(agreements, key=lambda pair: pair[0].overall)
 
 
@@ -390,7 +392,7 @@ def _distance(images: Array, expected: Array) -> Measure:
 
     Its standard error combines those of both sets, since both are drawn.
     """
-    features, expected_features = judged(images).features, judged(expected).features
+    features, expected_features = classified(images).features, classified(expected).features
     least = LEAST_VARIANCE * float(np.trace(digit_moments().covariance))
 
     def make() -> Measure:

@@ -65,7 +65,7 @@ class Pass:
     kl_logvar: Array | None
     way: str = ""  # what is wrong with the path from mu and logvar to the images: see WAYS
 
-    def judged(self, loss: Loss, min_cosine: float) -> str:
+    def deviation(self, loss: Loss, min_cosine: float) -> str:
         """What is wrong with the gradients if `loss` was used; empty if nothing is wrong."""
         if self.x.shape != self.x_hat.shape:
             return "its batch"

@@ -104,7 +104,7 @@ def _passes(steps: Steps, min_cosine: float) -> tuple[str, float]:
     """The most common mistake of the passes under the loss that fits best, and the share of correct passes."""
     best, fault, right = -1.0, "", 1.0
     for loss in LOSSES.values():
-        counts = Counter(step_pass.judged(loss, min_cosine) for step_pass in steps.passes.values())
+        counts = Counter(step_pass.deviation(loss, min_cosine) for step_pass in steps.passes.values())
         share = counts[""] / counts.total()
         kind = next((kind for kind, _ in counts.most_common() if kind), "")
         # A missing term explains more than "another loss" does.

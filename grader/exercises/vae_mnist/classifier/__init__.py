@@ -1,4 +1,4 @@
-"""The pretrained classifier of MNIST digits, called the judge."""
+"""The pretrained classifier of MNIST digits."""
 
 from grader.exercises.vae_mnist.classifier.pretrained import Prediction, classify
 

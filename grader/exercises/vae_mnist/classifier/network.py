@@ -1,7 +1,7 @@
-"""The judge's network for training, a small convolutional classifier of digits, and its export as an ONNX file.
+"""The classifier's network for training, a small convolutional classifier of digits, and its export as an ONNX file.
 
-The last hidden layer gives the features. The judge reads the file without PyTorch: classifying 400 images takes 0.3 s
-of a core and 90 MB with ONNX Runtime, and 2.4 s and 570 MB with PyTorch, including the import.
+The last hidden layer gives the features. `pretrained.py` reads the file without PyTorch: classifying 400 images takes
+0.3 s of a core and 90 MB with ONNX Runtime, and 2.4 s and 570 MB with PyTorch, including the import.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Predictions of a pretrained network for images: labels and features, never a verdict.
 
 The network is an ONNX file, read only if its checksum is the published one, and run on the CPU. Without PyTorch the
-judge starts two seconds sooner and takes half a gigabyte less, and the GPU is left to the box.
+classifier starts two seconds sooner and takes half a gigabyte less, and the GPU is left to the box.
 """
 
 from __future__ import annotations

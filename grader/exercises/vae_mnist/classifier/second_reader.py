@@ -1,4 +1,4 @@
-"""A second classifier of a different kind than the judge, to see how far the two agree on images that models draw."""
+"""A second classifier of another kind, to see how far the two agree on images that models draw."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ PEAK_LEARNING_RATE, WEIGHT_DECAY = 0.15, 5e-4
 
 
 def train(images: Tensor, labels: Tensor) -> Network:
-    """The judge's network, trained on `images` `(N, 1, 28, 28)` in [0, 1] and `labels` `(N,)`, in eval mode."""
+    """The classifier's network, trained on `images` `(N, 1, 28, 28)` in [0, 1] and `labels` `(N,)`, in eval mode."""
     torch.manual_seed(SEED)
     generator = torch.Generator().manual_seed(SEED)
     network = Network(WIDTHS).train()

@@ -50,7 +50,7 @@ def figure(
     alt: str,
     size: tuple[int, int],
     paint: Paint,
-    on_wall: bool = False,
+    in_strip: bool = False,
     for_staff: bool = False,
 ) -> Figure:
     """The picture that `paint` draws on a white canvas of `size` (width, height) pixels, where a point is a pixel."""
@@ -63,7 +63,7 @@ def figure(
         agg: Any = FigureCanvasAgg(canvas)
         paint(canvas)
         agg.draw()
-    return Figure(id, title, caption, png(np.asarray(agg.buffer_rgba())[..., :3]), on_wall, for_staff, alt)
+    return Figure(id, title, caption, png(np.asarray(agg.buffer_rgba())[..., :3]), in_strip, for_staff, alt)
 
 
 def write(axes: Axes, at: tuple[float, float], words: str, *, size: int = WORDS, **look: Any) -> None:

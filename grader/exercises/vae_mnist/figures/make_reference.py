@@ -41,7 +41,7 @@ def levels(runs: Sequence[Evidence], part: str) -> dict[str, object]:
         images, labels = image_measures.samples(evidence, part)
         nearest.append(image_measures.searched(images[:EXAMINED]).ratios.min())
         if part == "cvae":
-            agreements.append((image_measures.judged(images).labels == labels).mean())
+            agreements.append((image_measures.classified(images).labels == labels).mean())
     values = {
         "loss": [round(float(value), 2) for value in np.mean(losses, axis=0)],
         "kept": round(float(np.mean(explained)), 3),

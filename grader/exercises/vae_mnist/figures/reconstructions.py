@@ -48,7 +48,7 @@ def first_reconstructions(evidence: Evidence, part: str) -> Figure:
         alt=f"Pairs of digits: {count} hidden test images, each above its reconstruction by the {NAMES[part]}.",
         size=sheet.size,
         paint=lambda canvas: sheet.paint(canvas, images),
-        on_wall=True,
+        in_strip=True,
     )
 
 

@@ -50,14 +50,14 @@ def new_images(evidence: Evidence, part: str) -> Figure:
         alt=f"The first {len(first)} of {len(images):,} images drawn by the {NAMES[part]}'s sampling code.",
         size=sheet.size,
         paint=lambda canvas: sheet.paint(canvas, tiles),
-        on_wall=True,
+        in_strip=True,
     )
 
 
 def digits_on_request(evidence: Evidence, part: str) -> Figure:
     """One row of samples per digit; samples in which the classifier sees another digit are framed."""
     images, labels = _samples(evidence, part)
-    readings = image_measures.judged(images).labels
+    readings = image_measures.classified(images).labels
     sheet = Sheet(even_rows(10), COLUMNS, left=40)
     tiles, wrong = {}, {}
     for digit in range(10):
@@ -82,7 +82,7 @@ def digits_on_request(evidence: Evidence, part: str) -> Figure:
         f"classifier sees a different digit: {percent(missed / len(labels))} of {len(labels):,} samples.",
         size=sheet.size,
         paint=paint,
-        on_wall=True,
+        in_strip=True,
     )
 
 
@@ -91,7 +91,7 @@ def digits_read(evidence: Evidence, part: str) -> Figure:
     from sklearn.metrics import confusion_matrix  # imported here, since it takes a second
 
     images, labels = _samples(evidence, part)
-    counts = confusion_matrix(labels, image_measures.judged(images).labels, labels=range(10))
+    counts = confusion_matrix(labels, image_measures.classified(images).labels, labels=range(10))
     totals = counts.sum(axis=1, keepdims=True)
     shares = counts / np.maximum(totals, 1)
 

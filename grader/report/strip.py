@@ -12,8 +12,8 @@ GAP = 6
 QUALITY = 45
 
 
-def wall_strip(figures: Sequence[Figure]) -> bytes:
-    """The figures that belong on the wall, one below the other, as a grey WebP image; empty if there are no figures.
+def picture_strip(figures: Sequence[Figure]) -> bytes:
+    """A model's pictures for the page of a class, one below the other, as a grey WebP image; empty without figures.
 
     The figures are the grader's own drawings, never a submission's files.
     """
@@ -21,7 +21,7 @@ def wall_strip(figures: Sequence[Figure]) -> bytes:
 
     pictures = []
     for figure in figures:
-        if figure.on_wall:
+        if figure.in_strip:
             with Image.open(io.BytesIO(figure.png), formats=["PNG"]) as opened:
                 grey = opened.convert("L")
             pictures.append(grey.resize((WIDTH, max(1, round(grey.height * WIDTH / grey.width)))))

@@ -33,7 +33,7 @@ from grader.grading.grade import Options, grade
 from grader.grading.regrade import regrade
 from grader.grading.run import Case, NotebookRun
 from grader.grading.run_files import finish_swap
-from grader.grading.run_folder import stored_evidence, stored_report
+from grader.grading.stored_run import stored_evidence, stored_report
 from grader.records import CellRun, CellStatus, Evidence, Execution, Fault, GradeReport, Status
 from grader.report.totals import trained_parts
 
@@ -178,8 +178,8 @@ def into_one_folder(world: World) -> object:
 
 def whole_class(parts: tuple[str, ...] | None, out: str | None = None) -> Callable[[World], object]:
     def command(world: World) -> object:
-        wishes = ClassOptions(world.rubric, Path(out) if out else None, seed=SEED, parts=parts)
-        return grade_class(world.folder / "class", wishes, Silent(), quiet)  # type: ignore[arg-type]
+        options = ClassOptions(world.rubric, Path(out) if out else None, seed=SEED, parts=parts)
+        return grade_class(world.folder / "class", options, Silent(), quiet)  # type: ignore[arg-type]
 
     return command
 

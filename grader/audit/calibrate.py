@@ -26,7 +26,7 @@ from grader.errors import GraderError
 from grader.evidence import NotAnswered
 from grader.exercise import Pictured, Reading
 from grader.grading.regrade import load_findings, save_findings
-from grader.grading.run_folder import stored_evidence
+from grader.grading.stored_run import stored_evidence
 from grader.grading.verdicts import item_verdicts
 from grader.records import Array, Rubric
 from grader.rubric import load_rubric

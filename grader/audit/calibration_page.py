@@ -114,7 +114,12 @@ def page(content: PageContent) -> str:
     if tables.readings:
         lines += ["## How reliably digits are read", "", *_READER, ""]
         lines += _folded("Both readers, per model and digit", _readings(tables.readings))
-    lines += ["## Tables", "", *_made(tables.made), *_folded("All thresholds, with their errors", _table(tables.rows))]
+    lines += [
+        "## Tables",
+        "",
+        *_conditions(tables.made),
+        *_folded("All thresholds, with their errors", _table(tables.rows)),
+    ]
     lines += _folded(f"All {len(tables.models)} trained models", _models(tables.models))
     return "\n".join([*lines, ""])
 
@@ -318,9 +323,9 @@ def _readings(readings: Sequence[Reading]) -> Iterator[str]:
     )
 
 
-def _made(made: Mapping[str, str]) -> Iterator[str]:
-    sizes = ", ".join(f"{made[name]} {name.replace('_', ' ')}" for name in SIZES if name in made)
-    tools = ", ".join(f"{name} {version}" for name, version in made.items() if name not in SIZES)
+def _conditions(conditions: Mapping[str, str]) -> Iterator[str]:
+    sizes = ", ".join(f"{conditions[name]} {name.replace('_', ' ')}" for name in SIZES if name in conditions)
+    tools = ", ".join(f"{name} {version}" for name, version in conditions.items() if name not in SIZES)
     yield from (
         f"`make calibrate` measured these models with {sizes} each ({tools}).",
         "`python -m grader calibrate --redraw` makes this page again from the tables beside it: `calibration.csv`",

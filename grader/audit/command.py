@@ -88,7 +88,7 @@ def audit_corpus(only: Sequence[str], rubric_path: Path, out: Path, jobs: int, s
     margins = read_margins(rubric_path.parent / CALIBRATION, rubric)
     answers = answers_of(load_notebook(rubric_path.parent / rubric.reference))
     parts = corpus.parts_of if full else None
-    verdict = audit(
+    result = audit(
         results.results,
         rubric,
         exercise,
@@ -98,9 +98,9 @@ def audit_corpus(only: Sequence[str], rubric_path: Path, out: Path, jobs: int, s
         answers=answers,
         causes=corpus.causes(),
     )
-    levels = levels_of(verdict.items, rubric_path.parent / CALIBRATION.with_suffix(""))
-    page = _written(out / "audit.html", audit_html(verdict, levels).encode())
-    return CorpusTrial(verdict, (page, _written(out / "audit.csv", audit_csv(verdict))))
+    levels = levels_of(result.items, rubric_path.parent / CALIBRATION.with_suffix(""))
+    page = _written(out / "audit.html", audit_html(result, levels).encode())
+    return CorpusTrial(result, (page, _written(out / "audit.csv", audit_csv(result))))
 
 
 def audit_seeds(

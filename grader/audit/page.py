@@ -18,12 +18,12 @@ from grader.audit.result import (
     ItemCoverage,
     Problem,
     SolutionState,
+    conclusion,
     correct_sentence,
     graded_mutants,
     killed_mutants,
     square_text,
     summary,
-    verdict,
     wrong_sentence,
 )
 from grader.report.html_page import SHEET, data_uri, html_page
@@ -58,7 +58,7 @@ def levels_of(items: Sequence[ItemCoverage], folder: Path) -> list[LevelStrips]:
 
 
 def audit_html(audit: Audit, levels: Sequence[LevelStrips] = ()) -> str:
-    """One page: verdict and problems, coverage of items, pictures of levels, all solutions, and items with checks."""
+    """One page: conclusion, problems, coverage of items, pictures of levels, all solutions, and items with checks."""
     wrong, honest = audit.of_kind("wrong"), audit.of_kind("honest")
     odd = [row for row in wrong if any(square.state in _NOT_AS_EXPECTED for square in row.squares)]
     return html_page(
@@ -66,7 +66,7 @@ def audit_html(audit: Audit, levels: Sequence[LevelStrips] = ()) -> str:
         (SHEET, "grader.audit/audit.css"),
         a=audit,
         score=(killed_mutants(wrong), len(graded_mutants(wrong)), "wrong solutions lost points as expected"),
-        verdict=verdict(audit),
+        conclusion=conclusion(audit),
         wrong_sentence=wrong_sentence(audit),
         correct_sentence=correct_sentence(audit),
         wrong=wrong,

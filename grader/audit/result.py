@@ -208,13 +208,13 @@ def correct_sentence(audit: Audit) -> str:
     return f"{intact_variants(variants)} of {len(variants)} correct solutions lost no points"
 
 
-def verdict(audit: Audit) -> str:
-    """The verdict: "No problems found" or "2 problems found"."""
+def conclusion(audit: Audit) -> str:
+    """The conclusion: "No problems found" or "2 problems found"."""
     count = len(audit.problems)
     return f"{count} {'problem' if count == 1 else 'problems'} found" if count else "No problems found"
 
 
 def summary(audit: Audit) -> str:
-    """The audit in two sentences: the counts, and the verdict."""
+    """The audit in two sentences: the counts, and the conclusion."""
     how = "With training" if audit.trained else "Without training"
-    return f"{how}: {wrong_sentence(audit)}; {correct_sentence(audit)}. {verdict(audit)}."
+    return f"{how}: {wrong_sentence(audit)}; {correct_sentence(audit)}. {conclusion(audit)}."

@@ -22,7 +22,7 @@ from grader.grading.correct_code import reference_definitions
 from grader.grading.grade import retrain_affected_parts
 from grader.grading.regrade import load_findings, verdicts
 from grader.grading.run import box_pool, case_of, run_submission
-from grader.grading.run_folder import store_retraining, store_run, stored_evidence, stored_retrainings
+from grader.grading.stored_run import store_retraining, store_run, stored_evidence, stored_retrainings
 from grader.notebook.format import dump_notebook
 from grader.records import ItemVerdict, Notebook
 from grader.rubric import load_rubric

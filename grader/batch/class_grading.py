@@ -17,7 +17,7 @@ from grader.batch.gradebooks import GradebookOptions, GradebookSettings, other_p
 from grader.batch.history import begin, record
 from grader.batch.local import LocalExecutor, reason_for_one, slots_within, too_many
 from grader.batch.manifest import Manifest, folder_of, read_manifest, write_manifest
-from grader.batch.plan import Plan, missing_line, summary, table
+from grader.batch.plan import ClassPlan, missing_line, summary, table
 from grader.batch.progress import Progress
 from grader.batch.results import apply_rulings, each_row, read_rows, rulings_of, write_results
 from grader.batch.retention import without
@@ -27,8 +27,8 @@ from grader.batch.students.roster import read_roster
 from grader.batch.work import FailedTry, is_current, store_failed_try
 from grader.errors import GraderError, short_path
 from grader.exercise import Exercise
+from grader.grading.folder_choice import REPLACE, class_folder, listed, lost_parts, refuse_run, unclaim
 from grader.grading.grade import refuse_unknown_parts
-from grader.grading.run_place import REPLACE, class_folder, listed, lost_parts, refuse_run, unclaim
 from grader.records import Rubric
 from grader.report.text import plain
 from grader.report.totals import trained_parts
@@ -78,81 +78,84 @@ class ClassResult:
         return all(row.state in {StudentState.GRADED, StudentState.MISSING} for row in self.rows)
 
 
-def grade_class(submissions: Path, wishes: ClassOptions, console: Console, say: Say) -> ClassResult:
+def grade_class(submissions: Path, options: ClassOptions, console: Console, say: Say) -> ClassResult:
     """Grades every new or changed submission, and writes gradebooks, page and history.
 
     Raises:
         GraderError: if grading cannot start: no submissions, an invalid rubric or roster, or another running grader.
     """
-    backend_named(wishes.isolation)  # refuses a machine without isolation before anything else
-    out = wishes.out or class_folder(submissions, wishes.parts, str(wishes.shard or ""))
+    backend_named(options.isolation)  # refuses a machine without isolation before anything else
+    out = options.out or class_folder(submissions, options.parts, str(options.shard or ""))
     try:
-        return _grade_into(out, submissions, wishes, console, say)
+        return _grade_into(out, submissions, options, console, say)
     except GraderError:
-        if wishes.out is None:
+        if options.out is None:
             unclaim(out)
         raise
 
 
-def plan_class(submissions: Path, wishes: ClassOptions, say: Say) -> Plan:
+def plan_class(submissions: Path, options: ClassOptions, say: Say) -> ClassPlan:
     """What `grade_class` would do with the same options; runs nothing, and writes only to a temporary folder.
 
     Raises:
         GraderError: as `grade_class`.
     """
-    out = wishes.out or class_folder(submissions, wishes.parts, str(wishes.shard or ""))
+    out = options.out or class_folder(submissions, options.parts, str(options.shard or ""))
     try:
         refuse_run(out)
-        path = wishes.rubric or _rubric_of(out, say)
+        path = options.rubric or _rubric_of(out, say)
         rubric, exercise = load_rubric(path)
-        refuse_unknown_parts(wishes.parts, exercise)
+        refuse_unknown_parts(options.parts, exercise)
         earlier = _earlier(out)
         with tempfile.TemporaryDirectory() as unpacked:
-            manifest = _manifest(submissions, Path(unpacked), wishes, path, rubric, earlier)
-            if earlier and not wishes.replace:
+            manifest = _manifest(submissions, Path(unpacked), options, path, rubric, earlier)
+            if earlier and not options.replace:
                 _refuse_another(out, earlier, manifest)
-            manifest = in_part(manifest, wishes.shard)
+            manifest = in_part(manifest, options.shard)
             jobs = [_job(out, manifest, submission) for submission in manifest.handed_in if not submission.refused]
             done = frozenset(job.key for job in jobs if earlier and is_current(job))
     finally:
-        if wishes.out is None:
+        if options.out is None:
             unclaim(out)
-    return Plan(manifest.layout, manifest.handed_in, manifest.missing, done, manifest.remarks)
+    return ClassPlan(manifest.layout, manifest.handed_in, manifest.missing, done, manifest.remarks)
 
 
-def _grade_into(out: Path, submissions: Path, wishes: ClassOptions, console: Console, say: Say) -> ClassResult:
+def _grade_into(out: Path, submissions: Path, options: ClassOptions, console: Console, say: Say) -> ClassResult:
     """Grades the class into the folder."""
     refuse_run(out)
-    rubric_path = wishes.rubric or _rubric_of(out, say)
+    rubric_path = options.rubric or _rubric_of(out, say)
     rubric, exercise = load_rubric(rubric_path)
-    refuse_unknown_parts(wishes.parts, exercise)
+    refuse_unknown_parts(options.parts, exercise)
     if out.resolve().is_relative_to(submissions.resolve()):
         raise GraderError(f"{short_path(out)}: is inside the submissions' folder; choose another with --out")
-    if wishes.shard and not wishes.seed and _earlier(out) is None:
+    if options.shard and not options.seed and _earlier(out) is None:
         raise refuse_no_seed()
     with locked(out):
         earlier = _earlier(out)
-        if earlier and not wishes.replace:
-            _refuse_less(out, earlier, wishes, exercise)
+        if earlier and not options.replace:
+            _refuse_less(out, earlier, options, exercise)
         begin(out, each_row(out, earlier) if earlier else ())
-        manifest = _manifest(submissions, out / "unpacked", wishes, rubric_path, rubric, earlier)
-        manifest = in_part(manifest, wishes.shard)
-        if earlier and not wishes.replace:
+        manifest = _manifest(submissions, out / "unpacked", options, rubric_path, rubric, earlier)
+        manifest = in_part(manifest, options.shard)
+        if earlier and not options.replace:
             _refuse_another(out, earlier, manifest)
         rulings_of(out, manifest, rubric)  # raises for invalid overrides or deadlines before anything runs
         write_manifest(out, manifest)
-        jobs = _jobs(out, manifest, replace=wishes.replace)
+        jobs = _jobs(out, manifest, replace=options.replace)
         exercise.prepare(_without_what_make_said(say))
         if missing := missing_packages(rubric.packages):
             say(missing)
         todo = [job for job in jobs if not is_current(job)]
         done = frozenset(job.key for job in jobs) - {job.key for job in todo}
         _show_plan(
-            Plan(manifest.layout, manifest.handed_in, manifest.missing, done, manifest.remarks), earlier, console, say
+            ClassPlan(manifest.layout, manifest.handed_in, manifest.missing, done, manifest.remarks),
+            earlier,
+            console,
+            say,
         )
         if todo:
             _look_at_disk(out, len(todo), say)
-        executor, at_once, why = _executor(wishes, out, rubric, say)
+        executor, at_once, why = _executor(options, out, rubric, say)
         with Progress(len(todo), at_once, console, out / LOG, before=len(jobs) - len(todo), why=why) as progress:
             executor.run(todo, progress.started, progress.ended)
         apply_rulings(out, manifest, rubric, exercise)
@@ -187,7 +190,7 @@ def _look_at_disk(out: Path, count: int, say: Say) -> None:
         )
 
 
-def _show_plan(plan: Plan, earlier: Manifest | None, console: Console, say: Say) -> None:
+def _show_plan(plan: ClassPlan, earlier: Manifest | None, console: Console, say: Say) -> None:
     """Shows the plan before anything runs: all submissions in the first run, later only those that changed."""
     say(summary(plan))
     for remark in plan.remarks:
@@ -200,25 +203,25 @@ def _show_plan(plan: Plan, earlier: Manifest | None, console: Console, say: Say)
 
 
 def _manifest(
-    submissions: Path, unpacked: Path, wishes: ClassOptions, path: Path, rubric: Rubric, earlier: Manifest | None
+    submissions: Path, unpacked: Path, options: ClassOptions, path: Path, rubric: Rubric, earlier: Manifest | None
 ) -> Manifest:
     """The class as it is on disk now, without the students who were removed by `forget`."""
-    return without(_whole_manifest(submissions, unpacked, wishes, path, rubric, earlier))
+    return without(_whole_manifest(submissions, unpacked, options, path, rubric, earlier))
 
 
 def _whole_manifest(
-    submissions: Path, unpacked: Path, wishes: ClassOptions, path: Path, rubric: Rubric, earlier: Manifest | None
+    submissions: Path, unpacked: Path, options: ClassOptions, path: Path, rubric: Rubric, earlier: Manifest | None
 ) -> Manifest:
     """The class as it is on disk now, with the seed and the gradebook settings of its earlier run."""
-    gradebook = wishes.gradebook.over(earlier.gradebook if earlier else GradebookSettings())
-    roster_path = wishes.roster or _roster_of(earlier)
+    gradebook = options.gradebook.over(earlier.gradebook if earlier else GradebookSettings())
+    roster_path = options.roster or _roster_of(earlier)
     roster = read_roster(roster_path) if roster_path else None
     remarks = other_points(roster, rubric, gradebook) if roster else ()
     template = path.parent / rubric.template
-    seed = wishes.seed or (earlier.seed if earlier else "")
-    if wishes.collect:
-        of_parts = seed_of_parts(wishes.collect)
-        if seed and seed != of_parts and not wishes.replace:
+    seed = options.seed or (earlier.seed if earlier else "")
+    if options.collect:
+        of_parts = seed_of_parts(options.collect)
+        if seed and seed != of_parts and not options.replace:
             raise GraderError(f"--collect: expected parts with the seed of the class, got another; {REPLACE}")
         seed = of_parts
     discovery: Discovery = find(submissions, unpacked, roster, max_mb=rubric.limits.notebook_mb, template=template)
@@ -227,8 +230,8 @@ def _whole_manifest(
         submissions=submissions,
         rubric=path,
         seed=seed or secrets.token_hex(16),
-        isolation=wishes.isolation,
-        parts=wishes.parts,
+        isolation=options.isolation,
+        parts=options.parts,
         layout=discovery.layout,
         handed_in=discovery.handed_in,
         missing=discovery.missing,
@@ -276,13 +279,13 @@ def _roster_of(earlier: Manifest | None) -> Path | None:
     raise GraderError(f"{path_text}: no such file; the class was read with it; give its roster with --roster")
 
 
-def _refuse_less(out: Path, earlier: Manifest, wishes: ClassOptions, exercise: Exercise) -> None:
+def _refuse_less(out: Path, earlier: Manifest, options: ClassOptions, exercise: Exercise) -> None:
     """Checks that the class was not graded to a greater extent before.
 
     Raises:
         GraderError: if it was, so that these runs would lose results.
     """
-    parts = lost_parts(earlier.parts, wishes.parts, exercise.parts)
+    parts = lost_parts(earlier.parts, options.parts, exercise.parts)
     reports = (row.report for row in each_row(out, earlier) if row.report is not None) if parts else ()
     if graded_parts := parts & frozenset[str]().union(*map(trained_parts, reports)):
         raise GraderError(
@@ -334,18 +337,22 @@ def _job(out: Path, manifest: Manifest, submission: ClassSubmission, *, replace:
     )
 
 
-def _executor(wishes: ClassOptions, out: Path, rubric: Rubric, say: Say) -> tuple[Executor, int, str]:
+def _executor(options: ClassOptions, out: Path, rubric: Rubric, say: Say) -> tuple[Executor, int, str]:
     """The executor, how many jobs it runs at a time, and the reason if that is only one."""
-    if wishes.collect:
-        return CollectExecutor(wishes.collect), 1, "collected from the parts"
-    if wishes.executor == "slurm":
+    if options.collect:
+        return CollectExecutor(options.collect), 1, "collected from the parts"
+    if options.executor == "slurm":
         from grader.batch.slurm import SlurmExecutor, read_config
 
-        cluster = SlurmExecutor(out, read_config(wishes.cluster))
+        cluster = SlurmExecutor(out, read_config(options.cluster))
         return cluster, cluster.at_once, ""
-    if wishes.executor != "local":
-        raise GraderError(f"--executor: expected local or slurm, got {wishes.executor[:40]!r}")
-    workers, bounds = slots_within(wishes.workers, rubric.limits)
-    if warning := too_many(wishes.workers, bounds):
+    if options.executor != "local":
+        raise GraderError(f"--executor: expected local or slurm, got {options.executor[:40]!r}")
+    workers, bounds = slots_within(options.workers, rubric.limits)
+    if warning := too_many(options.workers, bounds):
         say(warning)
-    return LocalExecutor(workers, out / WORKERS_LOG), len(workers), reason_for_one(wishes.workers, len(workers), bounds)
+    return (
+        LocalExecutor(workers, out / WORKERS_LOG),
+        len(workers),
+        reason_for_one(options.workers, len(workers), bounds),
+    )

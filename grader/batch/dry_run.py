@@ -14,17 +14,17 @@ from typing import TypeVar
 
 from grader.batch import history
 from grader.batch.class_records import GradebookRow, StudentState
-from grader.batch.history import Event, standings
+from grader.batch.history import HistoryEvent, standings
 from grader.batch.manifest import folder_of, folders, read_manifest
 from grader.batch.regrading import Say, load_once, regrade_each
 from grader.batch.released_points import falls, read_released
 from grader.batch.results import Ruling, rulings_of
 from grader.errors import GraderError, nearest, short_path
 from grader.exercise import Exercise
+from grader.grading.folder_choice import CLASS, class_above, refuse_other_rubric
 from grader.grading.regrade import regraded_report, with_own_decisions
 from grader.grading.run_files import EARLIER, EVIDENCE, PRUNED, REPORT
-from grader.grading.run_folder import stored_report
-from grader.grading.run_place import CLASS, class_above, refuse_other_rubric
+from grader.grading.stored_run import stored_report
 from grader.records import CheckSpec, GradeReport, Outcome, Rubric, RubricItem
 from grader.report.text import plain, points_text
 from grader.report.totals import counted_milli
@@ -57,7 +57,7 @@ class Shift:
     old_counted_milli: int  # after the late penalty
     new_counted_milli: int
     undecided: bool  # whether manual review is needed, before or after
-    event: Event | None = None
+    event: HistoryEvent | None = None
 
     @property
     def gain_milli(self) -> int:
@@ -75,7 +75,7 @@ class DryRun:
     failures: tuple[str, ...]  # submissions that could not be re-graded, and why
 
     @property
-    def events(self) -> list[Event]:
+    def events(self) -> list[HistoryEvent]:
         """The changes, one per submission that has any."""
         return [shift.event for shift in self.shifts if shift.event is not None]
 

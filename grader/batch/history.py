@@ -31,7 +31,7 @@ MAX_REASON = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class HistoryEvent:
     """A change of one submission's points."""
 
     when: str  # ISO 8601, UTC
@@ -48,7 +48,7 @@ class Event:
     new_penalty_milli: int = 0
 
 
-_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+_EVENT: TypeAdapter[HistoryEvent] = TypeAdapter(HistoryEvent)
 STANDINGS = "history-told.json"  # the points of each submission when the history was last written
 
 
@@ -74,7 +74,7 @@ def standings(rows: Iterable[GradebookRow]) -> dict[str, Standing]:
     return {row.key: _standing(row.report) for row in rows if row.report is not None}
 
 
-def changes(before: Mapping[str, Standing], after: Sequence[GradebookRow], why: str) -> list[Event]:
+def changes(before: Mapping[str, Standing], after: Sequence[GradebookRow], why: str) -> list[HistoryEvent]:
     """An event per submission whose points or overrides have changed."""
     when, who = datetime.now(UTC).isoformat(timespec="seconds"), user()
     events = []
@@ -88,7 +88,7 @@ def changes(before: Mapping[str, Standing], after: Sequence[GradebookRow], why: 
         )
         checksums = row.report.checksums if row.report else {}
         events.append(
-            Event(
+            HistoryEvent(
                 when=when,
                 who=who,
                 what=_what(was, now),
@@ -106,10 +106,10 @@ def changes(before: Mapping[str, Standing], after: Sequence[GradebookRow], why: 
     return events
 
 
-def event_of(row: GradebookRow, what: str, why: str = "") -> Event:
+def event_of(row: GradebookRow, what: str, why: str = "") -> HistoryEvent:
     """An event that changes no points, such as a release."""
     now, checksums = (_standing(row.report), row.report.checksums) if row.report else (None, {})
-    return Event(
+    return HistoryEvent(
         when=datetime.now(UTC).isoformat(timespec="seconds"),
         who=user(),
         what=what,
@@ -133,7 +133,7 @@ def begin(out: Path, now: Iterable[GradebookRow]) -> None:
         _store_standings(out, standings(now))
 
 
-def record(out: Path, after: Sequence[GradebookRow], why: str) -> list[Event]:
+def record(out: Path, after: Sequence[GradebookRow], why: str) -> list[HistoryEvent]:
     """Appends an event to the history for each change since the stored points; returns the new events."""
     events = changes(_last_standings(out) or {}, after, why)
     append(out, events)
@@ -164,7 +164,7 @@ def forget_in_history(out: Path, key: str, pseudonym: str) -> None:
         write_atomically(out / NAME, b"".join(json_line(_EVENT, event) for event in lines))
 
 
-def append(out: Path, events: Sequence[Event]) -> None:
+def append(out: Path, events: Sequence[HistoryEvent]) -> None:
     """Appends the events to the history, one per line, and syncs them to disk."""
     if not events:
         return
@@ -179,7 +179,7 @@ def append(out: Path, events: Sequence[Event]) -> None:
         os.close(handle)
 
 
-def read_history(out: Path) -> list[Event]:
+def read_history(out: Path) -> list[HistoryEvent]:
     """The events, oldest first; incomplete and invalid lines are skipped."""
     path = out / NAME
     if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_BYTES:
@@ -194,7 +194,7 @@ def read_history(out: Path) -> list[Event]:
     return events
 
 
-def events_of(out: Path, student: str | None) -> list[Event]:
+def events_of(out: Path, student: str | None) -> list[HistoryEvent]:
     """The events of the class, or of the submission with this key or student's id; oldest first.
 
     Raises:
@@ -225,7 +225,7 @@ def _students(out: Path) -> dict[str, str]:
     return names_of(ids, [student.id for student in manifest.missing])
 
 
-def event_line(event: Event) -> str:
+def event_line(event: HistoryEvent) -> str:
     """The event as one line of text."""
     items = ", ".join(f"{item} {points_text(was)} -> {points_text(now)}" for item, (was, now) in event.items.items())
     why = f" ({event.why})" if event.why else ""

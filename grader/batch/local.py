@@ -38,7 +38,7 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class WorkerBound:
     """How many submissions a part of this machine allows at a time, and why."""
 
     count: int
@@ -51,7 +51,7 @@ def slots(workers: int | None, limits: Limits) -> list[Slot]:
     return slots_within(workers, limits)[0]
 
 
-def slots_within(workers: int | None, limits: Limits) -> tuple[list[Slot], list[Bound]]:
+def slots_within(workers: int | None, limits: Limits) -> tuple[list[Slot], list[WorkerBound]]:
     """One slot per worker, and the bounds on their number on this machine.
 
     On a CPU there is one worker per core, and PyTorch's kernels run in one thread each: that is faster than kernels
@@ -69,34 +69,34 @@ def slots_within(workers: int | None, limits: Limits) -> tuple[list[Slot], list[
     return [Slot(frozenset(allowed[number::count])) for number in range(count)], bounds
 
 
-def _bounds(cores: int, cards: Sequence[Gpu], limits: Limits) -> list[Bound]:
+def _bounds(cores: int, cards: Sequence[Gpu], limits: Limits) -> list[WorkerBound]:
     available_mb = psutil.virtual_memory().available / 1e6
     memory = f"{_gb(available_mb)} of memory available, {_gb(limits.memory_mb)} per submission"
-    bounds = [Bound(int(available_mb / limits.memory_mb), memory)]
+    bounds = [WorkerBound(int(available_mb / limits.memory_mb), memory)]
     if not cards:
-        return [*bounds, Bound(cores, f"{cores} {'core' if cores == 1 else 'cores'}", of_memory=False)]
+        return [*bounds, WorkerBound(cores, f"{cores} {'core' if cores == 1 else 'cores'}", of_memory=False)]
     per_box = limits.gpu_memory_mb + CONTEXT_MB
     free = " and ".join(_gb(card.free_mb) for card in cards[:4]) + (" and more" if len(cards) > 4 else "")
     which = "one GPU" if len(cards) == 1 else f"{len(cards)} GPUs"
-    on_gpus = Bound(
+    on_gpus = WorkerBound(
         sum(card.free_mb // per_box for card in cards), f"{which} with {free} free, {_gb(per_box)} per submission"
     )
     needed = f"{cores} cores, {CORES_A_GPU_BOX} per submission on a GPU"
-    return [*bounds, Bound(cores // CORES_A_GPU_BOX, needed, of_memory=False), on_gpus]
+    return [*bounds, WorkerBound(cores // CORES_A_GPU_BOX, needed, of_memory=False), on_gpus]
 
 
 def _gb(megabytes: float) -> str:
     return f"{megabytes / 1000:.1f}".removesuffix(".0") + " GB"
 
 
-def reason_for_one(workers: int | None, at_once: int, bounds: Sequence[Bound]) -> str:
+def reason_for_one(workers: int | None, at_once: int, bounds: Sequence[WorkerBound]) -> str:
     """Why only one submission is graded at a time; empty if several are."""
     if at_once > 1:
         return ""
     return "--workers 1" if workers == 1 else min(bounds, key=lambda bound: bound.count).why
 
 
-def too_many(workers: int | None, bounds: Sequence[Bound]) -> str:
+def too_many(workers: int | None, bounds: Sequence[WorkerBound]) -> str:
     """A warning that `--workers` asks for more than memory allows; empty if it does not."""
     tightest = min((bound for bound in bounds if bound.of_memory), key=lambda bound: bound.count)
     if workers is None or workers <= max(1, tightest.count):

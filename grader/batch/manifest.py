@@ -11,8 +11,8 @@ from pydantic import TypeAdapter
 from grader.batch.class_records import ClassSubmission, Student
 from grader.batch.gradebooks.entries import GradebookSettings
 from grader.errors import GraderError, one_line, short_path
-from grader.grading.run_place import CLASS as NAME
-from grader.grading.run_place import MAX_CLASS, SUBMISSIONS
+from grader.grading.folder_choice import CLASS as NAME
+from grader.grading.folder_choice import MAX_CLASS, SUBMISSIONS
 from grader.store.bounded import Unreadable
 from grader.store.json_files import read_json, write_json
 

@@ -16,7 +16,7 @@ MAX_TEXT = 200
 
 
 @dataclass(frozen=True)
-class Plan:
+class ClassPlan:
     """A class as it would be graded."""
 
     layout: str
@@ -41,7 +41,7 @@ def state(submission: ClassSubmission, done: frozenset[str]) -> str:
     return "refused" if submission.refused else "graded already" if submission.key in done else "to grade"
 
 
-def summary(plan: Plan) -> str:
+def summary(plan: ClassPlan) -> str:
     """The class in one line."""
     states = [state(submission, plan.done) for submission in plan.handed_in]
     words = {"graded already": "up to date", "refused": "not gradable"}

@@ -17,16 +17,16 @@ from rich.text import Text
 
 from grader.batch.class_records import GradebookRow, StudentState
 from grader.batch.gradebooks import GradebookOptions
-from grader.batch.history import WORDS, Event, append, begin, event_of, record
+from grader.batch.history import WORDS, HistoryEvent, append, begin, event_of, record
 from grader.batch.manifest import folders, read_manifest, write_manifest
 from grader.batch.released_points import ReleasedPoints, WouldLower, falls, read_released, record_lowered
 from grader.batch.results import Ruling, each_row, read_rows, rulings_of, write_results
 from grader.errors import GraderError
+from grader.grading.folder_choice import refuse_other_rubric
 from grader.grading.regrade import regraded_report
 from grader.grading.run_files import REPORT
-from grader.grading.run_folder import has_report, read_source, stored_report, write_source
 from grader.grading.run_pages import write_report
-from grader.grading.run_place import refuse_other_rubric
+from grader.grading.stored_run import has_report, read_source, stored_report, write_source
 from grader.records import Rubric
 from grader.report.report_json import dump
 from grader.report.text import plain, points_text
@@ -49,7 +49,7 @@ class RegradeResult:
     """The results of re-grading a class."""
 
     rows: tuple[GradebookRow, ...]
-    events: tuple[Event, ...]
+    events: tuple[HistoryEvent, ...]
     remarks: tuple[str, ...]
     wrong: tuple[str, ...] = ()  # submissions that could not be re-graded, and why; they keep their points
 
@@ -192,7 +192,7 @@ def _regrade_one(run: _Run) -> _Regraded:
     return _Regraded(run.key, counted_milli(old), counted_milli(report))
 
 
-def moves_table(title: str, events: Sequence[Event]) -> Table:
+def moves_table(title: str, events: Sequence[HistoryEvent]) -> Table:
     """The changes per submission and item, with reasons, largest loss first."""
     table = Table(title=title, title_justify="left")
     for head in ("submission", "before", "now", "items", "reason"):

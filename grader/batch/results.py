@@ -20,8 +20,8 @@ from grader.errors import GraderError
 from grader.exercise import Exercise
 from grader.grading.overrides import OVERRIDES, Decisions, names_of, read_overrides, with_overrides
 from grader.grading.run_files import STRIP
-from grader.grading.run_folder import has_report, stored_report
 from grader.grading.run_pages import write_report
+from grader.grading.stored_run import has_report, stored_report
 from grader.records import GradeReport, Lateness, Rubric, Status
 from grader.report.text import plain
 from grader.store.bounded import Unreadable, file_bytes

@@ -21,11 +21,11 @@ from grader.batch.released_points import forget_released
 from grader.batch.results import PAGE, pictures, read_rows, write_results
 from grader.batch.similar import NAME as SIMILAR
 from grader.errors import GraderError, nearest, one_line, short_path
+from grader.grading.folder_choice import RUNS
 from grader.grading.overrides import OVERRIDES, names_of
 from grader.grading.regrade import verdicts
 from grader.grading.run_files import EARLIER
-from grader.grading.run_folder import has_report, prune, read_source, stored_report
-from grader.grading.run_place import RUNS
+from grader.grading.stored_run import has_report, prune, read_source, stored_report
 from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome
 from grader.report.text import plain
 from grader.rubric import load_rubric

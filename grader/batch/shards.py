@@ -18,10 +18,10 @@ from grader.batch.class_records import ClassSubmission, Job, JobResult, StudentS
 from grader.batch.manifest import Manifest, folder_of, read_manifest
 from grader.batch.work import failed_try, outcome, stands_for, store_failed_try
 from grader.errors import GraderError, one_line, short_path
+from grader.grading.folder_choice import earlier_report, is_weaker
 from grader.grading.grade import kept_name
 from grader.grading.run_files import files_of_run, finish_swap, new_run_folder, put_in_place
-from grader.grading.run_folder import write_source
-from grader.grading.run_place import earlier_report, is_weaker
+from grader.grading.stored_run import write_source
 from grader.report.words import graded_points
 from grader.store.files import locked
 

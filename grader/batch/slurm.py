@@ -152,7 +152,7 @@ class SlurmExecutor:
             ) from None
         config, size = self._config, self._config.chunk
         executor = submitit.SlurmExecutor(folder=str(self._folder), max_num_timeout=0)
-        wishes = {
+        parameters = {
             "job_name": self._name,
             "partition": config.partition,
             "account": config.account,
@@ -165,7 +165,7 @@ class SlurmExecutor:
             "stderr_to_stdout": True,
             "use_srun": False,
         }
-        executor.update_parameters(**{name: value for name, value in wishes.items() if value is not None})
+        executor.update_parameters(**{name: value for name, value in parameters.items() if value is not None})
         chunks = [list(jobs[start : start + size]) for start in range(0, len(jobs), size)]
         try:
             submitted = executor.map_array(grade_chunk, [[json_line(JOB, job).decode() for job in c] for c in chunks])

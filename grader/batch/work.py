@@ -21,7 +21,7 @@ from grader.grading.correct_code import correct_code_key, reference_definitions
 from grader.grading.grade import OURS, Options, grade
 from grader.grading.regrade import regrade
 from grader.grading.run_files import FAILED_ATTEMPT, finish_swap
-from grader.grading.run_folder import stored_report, stored_retrainings
+from grader.grading.stored_run import stored_report, stored_retrainings
 from grader.notebook.restore import load_templates
 from grader.records import GradeReport, Outcome, Rubric, Status
 from grader.report.totals import graded_milli

@@ -33,7 +33,7 @@ from grader.errors import GraderError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from grader.batch.plan import Plan
+    from grader.batch.plan import ClassPlan
 
 
 _executor = typer.Option(
@@ -336,9 +336,9 @@ def history(
 def _regrade_one(folder: Path, rubric: Path | None, screen: Screen) -> None:
     """Re-grades a single run; ends the command."""
     from grader.batch.released_points import NAME as RELEASED
+    from grader.grading.folder_choice import class_above, rubric_of
     from grader.grading.regrade import regrade
-    from grader.grading.run_folder import stored_report
-    from grader.grading.run_place import class_above, rubric_of
+    from grader.grading.stored_run import stored_report
     from grader.report.report_json import report_json
     from grader.report.terminal import print_report
     from grader.report.words import graded_points
@@ -364,7 +364,7 @@ def _dry_run(out: Path, rubric: Path | None, numbers: list[str], workers: int, s
     from grader.batch.dry_run import dry_run, summary
     from grader.batch.manifest import read_manifest
     from grader.batch.regrading import moves_table
-    from grader.grading.run_place import rubric_of
+    from grader.grading.folder_choice import rubric_of
 
     of_class = read_manifest(out).rubric if (out / "class.json").exists() else None
     path = existing(rubric or of_class or rubric_of(out) or Path("rubric.yaml")) or Path("rubric.yaml")
@@ -384,7 +384,7 @@ def _dry_run(out: Path, rubric: Path | None, numbers: list[str], workers: int, s
     raise typer.Exit(LOOK if result.failures else GRADED)
 
 
-def _show_plan(plan: Plan, screen: Screen) -> None:
+def _show_plan(plan: ClassPlan, screen: Screen) -> None:
     """Shows the plan; ends the command."""
     from grader.batch.plan import missing_line, summary, table
 

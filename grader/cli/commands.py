@@ -130,11 +130,11 @@ def doctor(
     screen = Screen(quiet, json)
     screen.say(f"testing isolation {isolation}")
     from grader.doctor.examination import examine
-    from grader.doctor.promises import PromiseState, show, verdict
+    from grader.doctor.promises import PromiseState, conclusion, show
 
     promises = examine(rubric, isolation, screen.say)
     screen.result(
-        lambda: outcome.doctor_values(promises), lambda console: show(promises, console), lambda: verdict(promises)
+        lambda: outcome.doctor_values(promises), lambda console: show(promises, console), lambda: conclusion(promises)
     )
     raise typer.Exit(NOT_GRADED if any(promise.state is PromiseState.BROKEN for promise in promises) else GRADED)
 

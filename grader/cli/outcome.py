@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from grader.batch.class_grading import ClassResult
     from grader.batch.class_records import GradebookRow, Student
     from grader.batch.dry_run import DryRun
-    from grader.batch.history import Event
-    from grader.batch.plan import Plan
+    from grader.batch.history import HistoryEvent
+    from grader.batch.plan import ClassPlan
     from grader.batch.regrading import RegradeResult
     from grader.batch.release import Release
     from grader.batch.retention import PruneResult
@@ -70,7 +70,7 @@ def class_values(result: ClassResult) -> Values:
     }
 
 
-def plan_values(plan: Plan) -> Values:
+def plan_values(plan: ClassPlan) -> Values:
     """The submissions that would be graded, with their students and the reasons."""
     from grader.batch.plan import doubts, state
 
@@ -152,18 +152,18 @@ def prune_values(out: Path, result: PruneResult) -> Values:
     return {"out": str(out), "pruned": result.count, "freed_bytes": result.freed_bytes, "left": list(result.left)}
 
 
-def history_values(events: Iterable[Event]) -> Values:
+def history_values(events: Iterable[HistoryEvent]) -> Values:
     """The changes of points, oldest first."""
     return {"changes": [_event(event) for event in events]}
 
 
 def doctor_values(promises: Sequence[Promise]) -> Values:
     """The checks of this machine, and whether it can grade."""
-    from grader.doctor.promises import PromiseState, verdict
+    from grader.doctor.promises import PromiseState, conclusion
 
     rows = [{"title": p.title, "state": str(p.state), "found": p.found, "fix": p.fix} for p in promises]
     fit = not any(promise.state is PromiseState.BROKEN for promise in promises)
-    return {"fit": fit, "verdict": verdict(promises), "promises": rows}
+    return {"fit": fit, "verdict": conclusion(promises), "promises": rows}
 
 
 def audit_values(trial: CorpusTrial) -> Values:
@@ -222,7 +222,7 @@ def _people(students: Iterable[Student]) -> list[Values]:
     return [{"id": student.id, "name": student.name} for student in students]
 
 
-def _event(event: Event) -> Values:
+def _event(event: HistoryEvent) -> Values:
     return {
         "when": event.when,
         "who": event.who,

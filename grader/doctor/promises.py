@@ -331,7 +331,7 @@ def _silent(title: str) -> Promise:
     return Promise(title, PromiseState.BROKEN, "the box did not answer", _OURS)
 
 
-def verdict(promises: Sequence[Promise]) -> str:
+def conclusion(promises: Sequence[Promise]) -> str:
     """The last line: whether untrusted notebooks may be graded on this machine."""
     broken = sum(promise.state is PromiseState.BROKEN for promise in promises)
     weak = sum(promise.state is PromiseState.WEAK for promise in promises)
@@ -344,10 +344,10 @@ def verdict(promises: Sequence[Promise]) -> str:
 
 
 def show(promises: Sequence[Promise], console: Console) -> None:
-    """Prints a line per promise, then what to do for those that do not hold, and last the verdict."""
+    """Prints a line per promise, then what to do for those that do not hold, and last the conclusion."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("promise", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
+    table.add_column("state", no_wrap=True)
     table.add_column("found", overflow="fold")
     for promise in promises:
         word, style = _MARKS[promise.state]
@@ -358,4 +358,4 @@ def show(promises: Sequence[Promise], console: Console) -> None:
     for promise in to_do:
         console.print(Text(f"- {promise.title}: {plain(promise.fix, 400)}"))
     console.print()
-    console.print(Text(verdict(promises), "bold"))
+    console.print(Text(conclusion(promises), "bold"))

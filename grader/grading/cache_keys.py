@@ -22,7 +22,7 @@ from grader.records import Rubric
 from grader.store.versions import ROOT, files_checksum
 
 
-class Kind(StrEnum):
+class FileKind(StrEnum):
     """What a file affects, in the order of a grade: earlier kinds also affect everything later."""
 
     RUN = "run"  # what happens in a box: how a notebook is run, what it is asked, how its answers are read
@@ -32,52 +32,52 @@ class Kind(StrEnum):
 
 
 # A path below `grader/`, of a folder or of a module, and its kind; of several that fit, the longest counts.
-FILES: Mapping[str, Kind] = {
-    "": Kind.NONE,
-    "evidence": Kind.RUN,
-    "exercise": Kind.RUN,
-    "grading/answers": Kind.RUN,
-    "grading/live_line": Kind.RUN,
-    "grading/machine_faults": Kind.RUN,
-    "grading/plan": Kind.RUN,
-    "grading/preloading": Kind.RUN,
-    "grading/run": Kind.RUN,
-    "grading/correct_code": Kind.RUN,
-    "grading/tampering": Kind.RUN,
-    "notebook": Kind.RUN,
-    "sandbox": Kind.RUN,
-    "store/bounded": Kind.RUN,
-    "checks": Kind.FIND,
-    "grading/finding_cache": Kind.FIND,
-    "grading/follow_through": Kind.FIND,
-    "grading/verdicts": Kind.FIND,
-    "report/notebook": Kind.SHOW,
-    "report/text": Kind.SHOW,
-    "report/tracebacks": Kind.SHOW,
-    "report/strip": Kind.SHOW,
-    "notebook/included": Kind.NONE,
-    "notebook/printed_curves": Kind.NONE,
-    "notebook/saved_outputs": Kind.NONE,
+FILES: Mapping[str, FileKind] = {
+    "": FileKind.NONE,
+    "evidence": FileKind.RUN,
+    "exercise": FileKind.RUN,
+    "grading/answers": FileKind.RUN,
+    "grading/live_line": FileKind.RUN,
+    "grading/machine_faults": FileKind.RUN,
+    "grading/plan": FileKind.RUN,
+    "grading/preloading": FileKind.RUN,
+    "grading/run": FileKind.RUN,
+    "grading/correct_code": FileKind.RUN,
+    "grading/tampering": FileKind.RUN,
+    "notebook": FileKind.RUN,
+    "sandbox": FileKind.RUN,
+    "store/bounded": FileKind.RUN,
+    "checks": FileKind.FIND,
+    "grading/finding_cache": FileKind.FIND,
+    "grading/follow_through": FileKind.FIND,
+    "grading/verdicts": FileKind.FIND,
+    "report/notebook": FileKind.SHOW,
+    "report/text": FileKind.SHOW,
+    "report/tracebacks": FileKind.SHOW,
+    "report/strip": FileKind.SHOW,
+    "notebook/included": FileKind.NONE,
+    "notebook/printed_curves": FileKind.NONE,
+    "notebook/saved_outputs": FileKind.NONE,
 }
 # The same below the package of an exercise; files that are not listed affect its questions.
-FILES_OF_EXERCISE: Mapping[str, Kind] = {
-    "": Kind.RUN,
-    "checks": Kind.FIND,
-    "classifier": Kind.FIND,
-    "copies": Kind.FIND,
-    "metrics": Kind.FIND,
-    "training_integrity": Kind.FIND,
-    "figures": Kind.SHOW,
-    "classifier/network": Kind.NONE,
-    "classifier/second_reader": Kind.NONE,
-    "classifier/train": Kind.NONE,
-    "data/__main__": Kind.NONE,
-    "self_check": Kind.NONE,
+FILES_OF_EXERCISE: Mapping[str, FileKind] = {
+    "": FileKind.RUN,
+    "checks": FileKind.FIND,
+    "classifier": FileKind.FIND,
+    "copies": FileKind.FIND,
+    "metrics": FileKind.FIND,
+    "training_integrity": FileKind.FIND,
+    "figures": FileKind.SHOW,
+    "classifier/network": FileKind.NONE,
+    "classifier/second_reader": FileKind.NONE,
+    "classifier/train": FileKind.NONE,
+    "data/__main__": FileKind.NONE,
+    "self_check": FileKind.NONE,
 }
-_BEFORE = (Kind.RUN, Kind.FIND, Kind.SHOW)
+_BEFORE = (FileKind.RUN, FileKind.FIND, FileKind.SHOW)
 
 
-def kind_of(path: str, table: Mapping[str, Kind] = FILES) -> Kind | None:
+def kind_of(path: str, table: Mapping[str, FileKind] = FILES) -> FileKind | None:
     """Returns the kind of a file by its path below the table's root; None if the table has no kind for it."""
     pieces = path.removesuffix(".py").split("/")
     for length in range(len(pieces), -1, -1):
@@ -86,7 +86,7 @@ def kind_of(path: str, table: Mapping[str, Kind] = FILES) -> Kind | None:
     return None
 
 
-def files_of(package: Path) -> Iterator[tuple[Path, Kind | None]]:
+def files_of(package: Path) -> Iterator[tuple[Path, FileKind | None]]:
     """Every file of the grader, and of an exercise in this folder, with its kind."""
     for path in _files(ROOT):
         inside = _exercise_of(path)
@@ -100,7 +100,7 @@ def files_of(package: Path) -> Iterator[tuple[Path, Kind | None]]:
 
 
 @cache
-def code_key(kind: Kind, package: Path) -> str:
+def code_key(kind: FileKind, package: Path) -> str:
     """SHA-256 over the grader's files, and those of the exercise in this folder, of this kind and the kinds before."""
     kinds = set(_BEFORE[: _BEFORE.index(kind) + 1])
     paths = [path for path, kind_of_path in files_of(package) if kind_of_path in kinds]
@@ -125,7 +125,7 @@ def run_key(
         "follow_through": rubric.follow_through.enabled,
         "parts": None if parts is None else sorted(parts),
         "isolation": isolation,
-        "code": code_key(Kind.RUN, exercise.in_box.parent),
+        "code": code_key(FileKind.RUN, exercise.in_box.parent),
     }
     return _sha256(json.dumps(inputs, sort_keys=True, default=str) + "".join(map(dump_notebook, templates.values())))
 

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 
 from grader.errors import GraderError, one_line, short_path
 from grader.grading.run_files import REPORT, files_of_run
-from grader.grading.run_folder import SOURCE, read_source, stored_report, write_source
+from grader.grading.stored_run import SOURCE, read_source, stored_report, write_source
 from grader.notebook.read import safe_name
 from grader.records import GradeReport, Rubric, Status, Submission
 from grader.report.report_json import MAX_BYTES, read_report_json

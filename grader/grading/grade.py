@@ -24,6 +24,13 @@ from grader.exercise import Exercise, Say
 from grader.grading.cache_keys import questions_checksum, run_key
 from grader.grading.correct_code import correct_code_key, correct_code_questions, reference_definitions
 from grader.grading.finding_cache import FindingCache
+from grader.grading.folder_choice import (
+    REPLACE,
+    earlier_report,
+    is_weaker,
+    own_folder,
+    refuse_less,
+)
 from grader.grading.follow_through import Retraining, due_replacements, verdicts
 from grader.grading.live_line import unseen
 from grader.grading.overrides import decisions_on, with_overrides
@@ -40,15 +47,8 @@ from grader.grading.run import (
     unused_gpu,
 )
 from grader.grading.run_files import files_of_run, new_run_folder, put_in_place
-from grader.grading.run_folder import EVIDENCE_CHECKSUM, store_run, write_source
 from grader.grading.run_pages import Drawings, draw, load_pages, store_drawings, write_pages, written_names
-from grader.grading.run_place import (
-    REPLACE,
-    earlier_report,
-    is_weaker,
-    own_folder,
-    refuse_less,
-)
+from grader.grading.stored_run import EVIDENCE_CHECKSUM, store_run, write_source
 from grader.grading.tampering import tampering_remarks
 from grader.grading.verdicts import item_verdicts
 from grader.notebook.read import read_submission
@@ -99,7 +99,7 @@ def grade(
 ) -> tuple[GradeReport, Path]:
     """Grades the submission and writes every output into its run folder; returns the report and the folder.
 
-    Without `run_dir` the folder is chosen: see `run_place`. A run replaces the folder's earlier run when it is written
+    Without `run_dir`, `folder_choice` chooses the folder. A run replaces the folder's earlier run when it is written
     completely; an instructor's decisions in the folder stay in force. While a cell runs, `live` gets a line that
     replaces the line before: which cell, for how long, and what it printed last; an empty line when the cell has ended.
 

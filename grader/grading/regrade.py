@@ -13,19 +13,19 @@ from grader.errors import GraderError
 from grader.evidence import read_later
 from grader.exercise import Exercise
 from grader.grading import follow_through
-from grader.grading.cache_keys import Kind, code_key
+from grader.grading.cache_keys import FileKind, code_key
 from grader.grading.finding_cache import FindingCache, read_findings, write_findings
+from grader.grading.folder_choice import class_above, refuse_other_rubric
 from grader.grading.overrides import OVERRIDES, decisions_in, decisions_of_folder, with_overrides
 from grader.grading.run_files import FINDINGS, finish_swap
-from grader.grading.run_folder import (
+from grader.grading.run_pages import write_report
+from grader.grading.stored_run import (
     evidence_checksum,
     remember_checksums,
     stored_evidence,
     stored_report,
     stored_retrainings,
 )
-from grader.grading.run_pages import write_report
-from grader.grading.run_place import class_above, refuse_other_rubric
 from grader.records import GradeReport, ItemVerdict, Rubric
 from grader.report.totals import with_items
 from grader.rubric import load_rubric
@@ -114,4 +114,4 @@ def save_findings(folder: Path, exercise: Exercise, findings: FindingCache) -> N
 
 
 def _made_of(folder: Path, exercise: Exercise) -> dict[str, str]:
-    return {"evidence": evidence_checksum(folder), "code": code_key(Kind.FIND, exercise.in_box.parent)}
+    return {"evidence": evidence_checksum(folder), "code": code_key(FileKind.FIND, exercise.in_box.parent)}

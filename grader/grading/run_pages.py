@@ -14,10 +14,10 @@ from pydantic import TypeAdapter
 from grader.errors import GraderError
 from grader.evidence import MAX_FILE
 from grader.exercise import Exercise
-from grader.grading.cache_keys import Kind, code_key
+from grader.grading.cache_keys import FileKind, code_key
 from grader.grading.run import NotebookRun
 from grader.grading.run_files import EXECUTED, FIGURES, NOTEBOOK_VIEW, REPORT, STRIP
-from grader.grading.run_folder import evidence_checksum, read_source, stored_evidence, stored_execution
+from grader.grading.stored_run import evidence_checksum, read_source, stored_evidence, stored_execution
 from grader.notebook.format import load_notebook, normalise, source_of
 from grader.notebook.restore import Templates, load_templates
 from grader.notebook.roles import is_task
@@ -168,7 +168,11 @@ def _view(
 def _view_made_of(folder: Path, exercise: Exercise, names: Mapping[str, Sequence[str]]) -> dict[str, str]:
     notebook_checksum = hashlib.sha256(file_bytes(folder / EXECUTED, MAX_FILE)).hexdigest()
     names_as_text = json.dumps({item: list(item_names) for item, item_names in names.items()}, sort_keys=True)
-    return {"notebook": notebook_checksum, "names": names_as_text, "code": code_key(Kind.SHOW, exercise.in_box.parent)}
+    return {
+        "notebook": notebook_checksum,
+        "names": names_as_text,
+        "code": code_key(FileKind.SHOW, exercise.in_box.parent),
+    }
 
 
 def _figures(folder: Path, exercise: Exercise) -> list[Figure]:
@@ -196,4 +200,4 @@ def _keep_figures(folder: Path, figures: Sequence[Figure], exercise: Exercise) -
 
 
 def _figures_made_of(folder: Path, exercise: Exercise) -> dict[str, str]:
-    return {"evidence": evidence_checksum(folder), "code": code_key(Kind.SHOW, exercise.in_box.parent)}
+    return {"evidence": evidence_checksum(folder), "code": code_key(FileKind.SHOW, exercise.in_box.parent)}

@@ -53,7 +53,7 @@ class Raised:
 
 
 @dataclass(frozen=True, slots=True)
-class Loss:
+class LostPoints:
     """One reason, and the checks that were lost for it."""
 
     outcome: Outcome
@@ -74,7 +74,7 @@ class Loss:
         return self.raised is not None or bool(self.unwritten) or self.message.startswith(NOT_YET)
 
 
-def losses(checks: Sequence[CheckVerdict]) -> tuple[Loss, ...]:
+def losses(checks: Sequence[CheckVerdict]) -> tuple[LostPoints, ...]:
     """The reasons for which some of these checks were lost; a skipped check counts with the one that it presupposes."""
     groups: dict[tuple[str, ...], list[CheckVerdict]] = {}
     key_of_title: dict[str, tuple[str, ...]] = {}
@@ -87,7 +87,7 @@ def losses(checks: Sequence[CheckVerdict]) -> tuple[Loss, ...]:
     return tuple(map(_loss, groups.values()))
 
 
-def item_losses(item: ItemVerdict, view: NotebookView | None = None) -> tuple[Loss, ...]:
+def item_losses(item: ItemVerdict, view: NotebookView | None = None) -> tuple[LostPoints, ...]:
     """The item's losses, where one loss combines all unwritten code and the checks that could not run without it.
 
     With a `view`, this loss names the functions that the item's own cells leave unwritten; else those that were called
@@ -108,7 +108,7 @@ def item_losses(item: ItemVerdict, view: NotebookView | None = None) -> tuple[Lo
     cells = _cells_of(item, view)
     nothing_to_write = view is not None and bool(cells) and all(cell in view.provided for cell in cells)
     message = f"{NEEDS_UNWRITTEN}: {', '.join(names[:MOST_NAMES])}" if nothing_to_write else not_written(names)
-    whole = Loss(merged[0].outcome, message, next(_hints(checks), ""), checks, unwritten=names)
+    whole = LostPoints(merged[0].outcome, message, next(_hints(checks), ""), checks, unwritten=names)
     return (whole, *(loss for loss in all_losses if loss not in merged))
 
 
@@ -128,7 +128,7 @@ def unwritten_mark(item: ItemVerdict, view: NotebookView | None) -> str:
     return "not ready" if any(loss.message.startswith(NEEDS_UNWRITTEN) for loss in all_losses) else "not written"
 
 
-def is_affected(loss: Loss, item: ItemVerdict, view: NotebookView | None) -> bool:
+def is_affected(loss: LostPoints, item: ItemVerdict, view: NotebookView | None) -> bool:
     """Whether the loss follows from the item's cell that stopped with an error, and is not a separate mistake."""
     failed = failed_cell(item, view)
     if failed is None or view is None or unwritten_name(failed.error) is not None:
@@ -171,7 +171,7 @@ def cause_sentence(cell: int, view: NotebookView) -> str:
     return f"Probably because cell {cell + 1} stopped with an error ({place}): {trouble.error}"
 
 
-def is_consequence(loss: Loss) -> bool:
+def is_consequence(loss: LostPoints) -> bool:
     """Whether the loss only says that a name is not defined: the cell that defines it has not run to its end."""
     return _UNDEFINED.fullmatch(loss.message) is not None
 
@@ -214,7 +214,7 @@ def unwritten_name(error: str) -> str | None:
     return _named(match["name"]) if match else ""
 
 
-def place_of(loss: Loss, sources: Mapping[int, str]) -> Place | None:
+def place_of(loss: LostPoints, sources: Mapping[int, str]) -> Place | None:
     """The line in which the error was raised, found by its text in the student's cells."""
     return place_of_line(sources, loss.raised.line) if loss.raised and loss.raised.line else None
 
@@ -236,16 +236,16 @@ def _key(check: CheckVerdict) -> tuple[str, ...]:
     return ("error", error.error, error.line) if name is None else ("unwritten", name)
 
 
-def _loss(checks: Sequence[CheckVerdict]) -> Loss:
+def _loss(checks: Sequence[CheckVerdict]) -> LostPoints:
     first, error = checks[0], raised(checks[0])
     hint = next(_hints(checks), "")
     if error is None:
-        return Loss(first.outcome, first.message or first.title or first.id, hint, tuple(checks))
+        return LostPoints(first.outcome, first.message or first.title or first.id, hint, tuple(checks))
     name = unwritten_name(error.error)
     if name is None:
-        return Loss(first.outcome, error.error, hint or hint_on(error.error), tuple(checks), raised=error)
+        return LostPoints(first.outcome, error.error, hint or hint_on(error.error), tuple(checks), raised=error)
     names = (name,) if name else ()
-    return Loss(first.outcome, not_written(names), hint, tuple(checks), unwritten=names)
+    return LostPoints(first.outcome, not_written(names), hint, tuple(checks), unwritten=names)
 
 
 def _hints(checks: Sequence[CheckVerdict]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from grader.records import GradeReport, ItemVerdict
-from grader.report.losses import Loss, is_affected, is_consequence, item_losses, losses, not_written, stubs
+from grader.report.lost_points import LostPoints, is_affected, is_consequence, item_losses, losses, not_written, stubs
 from grader.report.notebook import NotebookView
 
 
@@ -17,7 +17,7 @@ class Mark:
     item: ItemVerdict
     number: int  # of the item in the report, from 1
     first: bool  # whether this is the item's first cell, which shows its points
-    losses: tuple[Loss, ...]
+    losses: tuple[LostPoints, ...]
 
 
 def marks(report: GradeReport, view: NotebookView, names: Mapping[str, Sequence[str]]) -> dict[int, list[Mark]]:
@@ -25,7 +25,7 @@ def marks(report: GradeReport, view: NotebookView, names: Mapping[str, Sequence[
     cell_marks: dict[int, list[Mark]] = {}
     for number, item in enumerate(report.items, start=1):
         cells = view.places.get(item.id, ())
-        by_cell: dict[int, list[Loss]] = {cell: [] for cell in cells}
+        by_cell: dict[int, list[LostPoints]] = {cell: [] for cell in cells}
         is_unwritten = any(loss.unwritten for loss in item_losses(item, view))
         for loss in losses(item.checks) if cells else ():
             cell = cells[_which(loss.checks[0].id, names.get(item.id, ()))]
@@ -36,7 +36,7 @@ def marks(report: GradeReport, view: NotebookView, names: Mapping[str, Sequence[
     return cell_marks
 
 
-def _about(loss: Loss, own: Sequence[str]) -> Loss:
+def _about(loss: LostPoints, own: Sequence[str]) -> LostPoints:
     """The loss; if it is unwritten code, with the names that the cell itself leaves unwritten."""
     return replace(loss, message=not_written(own), unwritten=tuple(own)) if loss.unwritten and own else loss
 

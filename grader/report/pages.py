@@ -19,7 +19,7 @@ from markupsafe import Markup
 from grader.records import CheckVerdict, Execution, Figure, GradeReport, Measured, MeasuredValue
 from grader.report.folding import cell_sections, has_comment
 from grader.report.html_page import SHEET, html_page
-from grader.report.losses import (
+from grader.report.lost_points import (
     NOT_YET,
     cause_elsewhere,
     cause_sentence,

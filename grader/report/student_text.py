@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome, Status
-from grader.report.losses import (
-    Loss,
+from grader.report.lost_points import (
+    LostPoints,
     cause_elsewhere,
     cause_sentence,
     failed_cell,
@@ -167,7 +167,7 @@ def _error_lines(error: str, place: Place, running: str = "") -> Iterator[str]:
         yield f"    Hint: {hint_on(error)}"
 
 
-def _loss_lines(loss: Loss, view: NotebookView | None) -> Iterator[str]:
+def _loss_lines(loss: LostPoints, view: NotebookView | None) -> Iterator[str]:
     """The mistake, its line and a hint, then the checks that it cost."""
     sign = f"{OUTCOME_MARKS[Outcome.FAILED]} " if loss.raised else ""
     count = f"{len(loss.checks)} {'check' if len(loss.checks) == 1 else 'checks'}"

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.records import GradeReport, ItemVerdict, Outcome, Remark
-from grader.report.losses import item_losses
+from grader.report.lost_points import item_losses
 from grader.report.text import plain
 from grader.report.totals import LOOKED_AT, shown_outcome
 from grader.report.words import (

@@ -16,7 +16,7 @@ from toy_reports import ADA, FULL, LESS, ZOE, row
 from grader.batch import class_grading
 from grader.batch import progress as progress_module
 from grader.batch.class_records import GradebookRow, JobResult, StudentState
-from grader.batch.local import Bound, reason_for_one, too_many
+from grader.batch.local import WorkerBound, reason_for_one, too_many
 from grader.batch.progress import MOST, Progress, class_table
 from grader.batch.regrading import regrade_class
 from grader.errors import GraderError
@@ -114,14 +114,20 @@ def test_the_first_line_says_how_many_are_graded_at_a_time_and_why_if_it_is_one(
 
 
 def test_the_tightest_bound_is_the_reason_for_one_at_a_time() -> None:
-    bounds = [Bound(1, "12 GB of memory available, 8 GB per submission"), Bound(4, "4 cores", of_memory=False)]
+    bounds = [
+        WorkerBound(1, "12 GB of memory available, 8 GB per submission"),
+        WorkerBound(4, "4 cores", of_memory=False),
+    ]
     assert reason_for_one(None, 1, bounds) == "12 GB of memory available, 8 GB per submission"
     assert reason_for_one(1, 1, bounds) == "--workers 1"
     assert reason_for_one(None, 2, bounds) == ""
 
 
 def test_more_workers_than_memory_allows_cause_a_warning() -> None:
-    bounds = [Bound(2, "16 GB of memory available, 8 GB per submission"), Bound(1, "1 core", of_memory=False)]
+    bounds = [
+        WorkerBound(2, "16 GB of memory available, 8 GB per submission"),
+        WorkerBound(1, "1 core", of_memory=False),
+    ]
     assert too_many(6, bounds) == (
         "--workers 6: memory allows 2 (16 GB of memory available, 8 GB per submission); more may run out of memory"
     )

@@ -84,8 +84,8 @@ def read(data: bytes) -> list[dict[str, str]]:
     return rows
 
 
-def tables(rows: Sequence[GradebookRow] = ROWS, **wishes: Any) -> dict[str, list[dict[str, str]]]:
-    files = gradebooks(rows, RUBRIC, GradebookSettings("VAE", **wishes)).files
+def tables(rows: Sequence[GradebookRow] = ROWS, **options: Any) -> dict[str, list[dict[str, str]]]:
+    files = gradebooks(rows, RUBRIC, GradebookSettings("VAE", **options)).files
     return {name: read(data) for name, data in files.items()}
 
 
@@ -225,8 +225,8 @@ def test_a_name_is_split_as_in_the_roster(name: str, columns: dict[str, str], pa
 
 
 def test_a_grader_fault_is_never_a_zero_and_settings_decide_about_the_others() -> None:
-    def total(**wishes: Any) -> dict[str, str]:
-        return {line["SID"]: line["Total Score"] for line in tables(**wishes)["gradebook-gradescope.csv"]}
+    def total(**options: Any) -> dict[str, str]:
+        return {line["SID"]: line["Total Score"] for line in tables(**options)["gradebook-gradescope.csv"]}
 
     assert total() == {"101": "9", "103": "8.25", "104": "", "105": ""}
     assert total(missing_is_zero=True) == {"101": "9", "103": "8.25", "104": "", "105": "0"}
@@ -246,9 +246,9 @@ def test_students_without_points_are_left_out_where_an_empty_cell_would_clear_a_
 
 
 def test_the_same_rows_in_any_order_are_the_same_bytes_by_last_name_then_id() -> None:
-    wish = GradebookSettings("VAE")
+    settings = GradebookSettings("VAE")
     twins = (*ROWS, row(replace(ADA, id="100"), StudentState.GRADED, LESS))
-    assert gradebooks(twins, RUBRIC, wish) == gradebooks(twins[::-1], RUBRIC, wish)
+    assert gradebooks(twins, RUBRIC, settings) == gradebooks(twins[::-1], RUBRIC, settings)
     assert [line["key"] for line in tables(twins)["gradebook.csv"]] == ["105", "100", "101", "104", "103"]
 
 

@@ -108,8 +108,8 @@ def test_a_removed_student_is_in_no_file_and_does_not_come_back(world: World) ->
     (world.folder / "roster.csv").write_text("id,name\nada,Ada L\nben,Ben\ncleo,Cleo\ndora,Dora\n")
 
     def graded() -> object:
-        wishes = ClassOptions(world.rubric, OUT, Path("roster.csv"), seed=SEED)
-        return grade_class(world.folder / "class", wishes, Silent(), quiet).rows  # type: ignore[arg-type]
+        options = ClassOptions(world.rubric, OUT, Path("roster.csv"), seed=SEED)
+        return grade_class(world.folder / "class", options, Silent(), quiet).rows  # type: ignore[arg-type]
 
     graded()
     release_class(OUT)

@@ -29,9 +29,9 @@ from grader.batch.history import read_history
 from grader.batch.regrading import regrade_class
 from grader.errors import GraderError
 from grader.grading import grade
+from grader.grading.folder_choice import RUNS, class_folder
 from grader.grading.regrade import regrade
 from grader.grading.run import NotebookRun
-from grader.grading.run_place import RUNS, class_folder
 
 
 @pytest.fixture
@@ -43,8 +43,8 @@ def test_two_classes_of_one_name_have_a_folder_each(world: World) -> None:
     other = world.folder / "week4" / "class"
     other.mkdir(parents=True)
     (other / "zoe.ipynb").write_text(solution("ada", 9))
-    wishes = ClassOptions(world.rubric, seed=SEED)
-    outs = [grade_class(path, wishes, Silent(), quiet).out for path in (world.folder / "class", other) * 2]  # type: ignore[arg-type]
+    options = ClassOptions(world.rubric, seed=SEED)
+    outs = [grade_class(path, options, Silent(), quiet).out for path in (world.folder / "class", other) * 2]  # type: ignore[arg-type]
     assert outs == [Path("runs/class"), Path("runs/week4-class")] * 2
 
 
@@ -88,16 +88,16 @@ def test_another_classes_folder_is_refused_and_a_later_download_is_taken(world: 
     for name in ("zoe", "yann"):
         (other / name).mkdir(parents=True)
         (other / name / "x.ipynb").write_text(solution("ada", 9))
-    wishes = ClassOptions(world.rubric, out, seed=SEED)
+    options = ClassOptions(world.rubric, out, seed=SEED)
     with pytest.raises(GraderError, match=r"belongs to the class of .*, and 3 of its 3 submissions are missing here"):
-        grade_class(other, wishes, Silent(), quiet)  # type: ignore[arg-type]
+        grade_class(other, options, Silent(), quiet)  # type: ignore[arg-type]
     for student in ("ada", "ben"):
         (other / student).mkdir()
         (other / student / "vae_mnist.ipynb").write_text(solution(student, 0))
-    graded = grade_class(other, wishes, Silent(), quiet)  # type: ignore[arg-type]
+    graded = grade_class(other, options, Silent(), quiet)  # type: ignore[arg-type]
     assert {row.key for row in graded.rows} == {"ada", "ben", "zoe", "yann"}
     with pytest.raises(GraderError, match="is inside the submissions"):
-        grade_class(other, replace(wishes, out=other / "runs"), Silent(), quiet)  # type: ignore[arg-type]
+        grade_class(other, replace(options, out=other / "runs"), Silent(), quiet)  # type: ignore[arg-type]
 
 
 def test_a_mistake_in_the_overrides_changes_nothing(world: World) -> None:
@@ -176,9 +176,9 @@ def test_a_refused_class_keeps_no_folder_from_another(world: World, refused: str
     place.mkdir(exist_ok=True)
     (place / "bad.zip").write_text("no archive")
     (place / "empty").mkdir(exist_ok=True)
-    wishes = ClassOptions(world.rubric, roster=None if refused != "class" else world.folder / "no roster")
+    options = ClassOptions(world.rubric, roster=None if refused != "class" else world.folder / "no roster")
     with pytest.raises(GraderError):
-        grade_class(world.folder / "class" if refused == "class" else place / refused, wishes, Silent(), quiet)  # type: ignore[arg-type]
+        grade_class(world.folder / "class" if refused == "class" else place / refused, options, Silent(), quiet)  # type: ignore[arg-type]
     other = world.folder / "elsewhere" / refused
     assert class_folder(other, None) == RUNS / Path(refused).stem
 
@@ -186,20 +186,20 @@ def test_a_refused_class_keeps_no_folder_from_another(world: World, refused: str
 def test_a_class_keeps_the_roster_by_which_it_was_read(world: World) -> None:
     roster = world.folder / "students.csv"
     roster.write_text("student id,name,login\n1,Ada L,ada\n2,Ben B,ben\n3,Cleo C,cleo\n")
-    wishes = ClassOptions(world.rubric, Path("runs/class"), Path("students.csv"), seed=SEED)
-    first = grade_class(world.folder / "class", wishes, Silent(), quiet)  # type: ignore[arg-type]
-    again = grade_class(world.folder / "class", replace(wishes, roster=None), Silent(), quiet)  # type: ignore[arg-type]
+    options = ClassOptions(world.rubric, Path("runs/class"), Path("students.csv"), seed=SEED)
+    first = grade_class(world.folder / "class", options, Silent(), quiet)  # type: ignore[arg-type]
+    again = grade_class(world.folder / "class", replace(options, roster=None), Silent(), quiet)  # type: ignore[arg-type]
     assert [row.key for row in again.rows] == [row.key for row in first.rows] == ["1", "2", "3"]
     roster.unlink()
     with pytest.raises(GraderError, match=r"students\.csv: no such file; the class was read with it"):
-        grade_class(world.folder / "class", replace(wishes, roster=None), Silent(), quiet)  # type: ignore[arg-type]
+        grade_class(world.folder / "class", replace(options, roster=None), Silent(), quiet)  # type: ignore[arg-type]
 
 
 def test_a_decision_may_name_a_student_and_one_that_does_nothing_is_reported(world: World) -> None:
     (world.folder / "students.csv").write_text("student id,name,login\n1,Ada L,ada\n2,Ben B,ben\n3,Cleo C,cleo\n")
     world.file("cleo").write_text("no notebook")
-    wishes = ClassOptions(world.rubric, Path("runs/class"), Path("students.csv"), seed=SEED)
-    out = grade_class(world.folder / "class", wishes, Silent(), quiet).out  # type: ignore[arg-type]
+    options = ClassOptions(world.rubric, Path("runs/class"), Path("students.csv"), seed=SEED)
+    out = grade_class(world.folder / "class", options, Silent(), quiet).out  # type: ignore[arg-type]
     decision = "{points: 4, reason: a slip of ours, by: T}"
     (out / "overrides.yaml").write_text(f"Ben B:\n  one.training: {decision}\nCleo C:\n  one.training: {decision}\n")
     again = regrade_class(out, None, "", 1, quiet)

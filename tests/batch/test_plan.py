@@ -16,18 +16,18 @@ from toy_class import SEED, environment, write_class
 
 from grader.batch.class_grading import ClassOptions, plan_class
 from grader.batch.gradebooks import GradebookSettings, other_points
-from grader.batch.plan import Plan, doubts, state, summary, table
+from grader.batch.plan import ClassPlan, doubts, state, summary, table
 
 RUBRIC = running.rubric()
 SOLVED = json.dumps(notebook.submission(["more = 1"]))
 TEMPLATE = json.dumps(notebook.submission(double="# YOUR CODE", triple="# YOUR CODE"))
 
 
-def planned(tmp_path: Path, files: dict[str, str], roster: str = ROSTER) -> Plan:
+def planned(tmp_path: Path, files: dict[str, str], roster: str = ROSTER) -> ClassPlan:
     _, rubric = write_class(tmp_path / "toy", 0)
     (tmp_path / "roster.csv").write_text(roster, encoding="utf-8")
-    wishes = ClassOptions(rubric, tmp_path / "out", tmp_path / "roster.csv")
-    return plan_class(write(tmp_path / "all", files), wishes, lambda _: None)
+    options = ClassOptions(rubric, tmp_path / "out", tmp_path / "roster.csv")
+    return plan_class(write(tmp_path / "all", files), options, lambda _: None)
 
 
 def shown(tmp_path: Path, files: dict[str, str]) -> str:

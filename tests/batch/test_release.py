@@ -39,8 +39,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     return make_world(tmp_path, monkeypatch)
 
 
-def regraded(reason: str = "", *, lower: bool = False, **wishes: Any) -> RegradeResult:
-    return regrade_class(OUT, None, reason, 1, quiet, GradebookOptions(**wishes), lower=lower)
+def regraded(reason: str = "", *, lower: bool = False, **options: Any) -> RegradeResult:
+    return regrade_class(OUT, None, reason, 1, quiet, GradebookOptions(**options), lower=lower)
 
 
 def counted() -> dict[str, int | None]:
@@ -148,8 +148,8 @@ def test_a_student_missing_from_a_later_download_gets_no_zero(world: World) -> N
 
 
 def partial_class(world: World) -> Callable[..., Any]:
-    def command(**wishes: Any) -> Any:
-        wanted = ClassOptions(world.rubric, OUT, Path("roster.csv"), seed=SEED, gradebook=GradebookOptions(**wishes))
+    def command(**options: Any) -> Any:
+        wanted = ClassOptions(world.rubric, OUT, Path("roster.csv"), seed=SEED, gradebook=GradebookOptions(**options))
         return grade_class(world.folder / "class", wanted, Silent(), quiet)  # type: ignore[arg-type]
 
     return command

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from downloads import ROSTER
 
-from grader.batch.students.roster import Kind, Roster, read_roster
+from grader.batch.students.roster import ClueKind, Roster, read_roster
 from grader.errors import GraderError
 
 FORMS = {
@@ -113,13 +113,13 @@ def test_headings_are_understood_in_the_languages_of_courses(language: str, tmp_
     assert zoe.id in {"103", "zoe@u.example"}
     assert roster.team("team 4") == (zoe,)
     expected = frozenset({zoe.id}) if "worksheet" in language else frozenset()
-    assert roster.ids_named(Kind.PARTICIPANT, "4002") == expected
+    assert roster.ids_named(ClueKind.PARTICIPANT, "4002") == expected
 
 
 def test_a_column_of_ids_is_not_read_as_participants_numbers(tmp_path: Path) -> None:
     roster = read(b"ID,Name\n4002,Zoe\n", tmp_path)
     assert roster.students[0].id == "4002"
-    assert not roster.ids_named(Kind.PARTICIPANT, "4002")
+    assert not roster.ids_named(ClueKind.PARTICIPANT, "4002")
 
 
 def test_canvas_s_test_student_is_skipped_and_names_match_without_accents(tmp_path: Path) -> None:

@@ -26,8 +26,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     return make_world(tmp_path, monkeypatch)
 
 
-def graded(world: World, **wishes: Any) -> ClassResult:
-    wanted = {"rubric": world.rubric, "seed": SEED, **wishes}
+def graded(world: World, **options: Any) -> ClassResult:
+    wanted = {"rubric": world.rubric, "seed": SEED, **options}
     return grade_class(world.folder / "class", ClassOptions(**wanted), Silent(), quiet)  # type: ignore[arg-type]
 
 
@@ -106,13 +106,13 @@ def test_kills_anywhere_give_the_same_gradebook(seed: int, world: World, monkeyp
     world.chance = random.Random(seed)
     commands: list[dict[str, Any]] = [{"shard": Shard(number, PARTS)} for number in range(1, PARTS + 1)]
     commands.append({"collect": folders()})
-    for wishes in commands:
+    for options in commands:
         for killed in (True, world.chance.random() < 0.5, False):
             with monkeypatch.context() as patched:
                 if killed:
                     world.kill(patched)
                 try:
-                    graded(world, **wishes)
+                    graded(world, **options)
                 except Killed:
                     continue
             break

@@ -56,8 +56,8 @@ class Browser:
         os.close(theirs_out)
         self._in, self._out = ours_in, ours_out
         target = next(t for t in self._ask("Target.getTargets")["targetInfos"] if t["type"] == "page")
-        wish = {"targetId": target["targetId"], "flatten": True}
-        self._session = self._ask("Target.attachToTarget", wish)["sessionId"]
+        parameters = {"targetId": target["targetId"], "flatten": True}
+        self._session = self._ask("Target.attachToTarget", parameters)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.ask(f"{domain}.enable")
         return self
@@ -99,12 +99,18 @@ class Browser:
 
     def screenshot(self, path: Path, *, whole: bool = False) -> None:
         """The picture of what is seen, or of the whole page, is in the file."""
-        wish = {"format": "png", "captureBeyondViewport": whole}
+        parameters = {"format": "png", "captureBeyondViewport": whole}
         if whole:
             size = self.ask("Page.getLayoutMetrics")["cssContentSize"]
-            wish["clip"] = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], 9000), "scale": 1}
+            parameters["clip"] = {
+                "x": 0,
+                "y": 0,
+                "width": size["width"],
+                "height": min(size["height"], 9000),
+                "scale": 1,
+            }
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(base64.b64decode(self.ask("Page.captureScreenshot", wish)["data"]))
+        path.write_bytes(base64.b64decode(self.ask("Page.captureScreenshot", parameters)["data"]))
 
     def _ask(self, method: str, params: dict[str, Any] | None = None, session: str | None = None) -> dict[str, Any]:
         self._number += 1

@@ -16,7 +16,7 @@ from small_exercise.running import write_exercise
 from grader.doctor import cells, examination, promises
 from grader.doctor.boxes import run_box
 from grader.doctor.cells import host
-from grader.doctor.promises import Promise, PromiseState, show, verdict
+from grader.doctor.promises import Promise, PromiseState, conclusion, show
 from grader.records import AS_GRADER
 from grader.sandbox.bubblewrap import Bubblewrap
 from grader.sandbox.layers import missing_here
@@ -166,7 +166,7 @@ def test_the_screen_says_what_to_do_and_ends_with_the_verdict() -> None:
     lines = console.export_text().splitlines()
     assert "- b: take two of these" in lines
     assert lines[-1] == "Do not grade untrusted notebooks on this machine: 1 of 2 promises broken"
-    assert verdict(found[:1]) == "This machine can grade untrusted notebooks: 1 of 1 promises hold"
+    assert conclusion(found[:1]) == "This machine can grade untrusted notebooks: 1 of 1 promises hold"
 
 
 def test_the_hosts_listeners_notice_connections() -> None:

@@ -242,15 +242,15 @@ def test_a_rubric_is_bundled_with_the_rubric_that_it_extends(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("wish", "says"),
+    ("option", "says"),
     [
         ({"isolation": "hope"}, "expected one of"),
         ({"visibility": "some day"}, "visibility 'some day': expected one of visible, hidden"),
         ({}, "No such file"),
     ],
 )
-def test_an_invalid_option_is_refused(wish: dict[str, str], says: str, tmp_path: Path) -> None:
-    rubric = SHIPPED if wish else tmp_path / "rubric.yaml"
+def test_an_invalid_option_is_refused(option: dict[str, str], says: str, tmp_path: Path) -> None:
+    rubric = SHIPPED if option else tmp_path / "rubric.yaml"
     with pytest.raises(GraderError, match=says) as error:
-        write_bundle(rubric, tmp_path / "a.zip", **wish)
+        write_bundle(rubric, tmp_path / "a.zip", **option)
     assert "\n" not in str(error.value)

@@ -20,8 +20,8 @@ from grader.batch.class_records import Job
 from grader.batch.work import is_current, work
 from grader.checks import Check
 from grader.evidence import load_evidence
-from grader.grading import cache_keys, run_folder
-from grader.grading.cache_keys import FILES, FILES_OF_EXERCISE, Kind, code_key, files_of, run_key
+from grader.grading import cache_keys, stored_run
+from grader.grading.cache_keys import FILES, FILES_OF_EXERCISE, FileKind, code_key, files_of, run_key
 from grader.grading.grade import Options, grade
 from grader.grading.run_files import RUN_FILES
 from grader.records import Evidence
@@ -31,7 +31,7 @@ from grader.skeleton.exercise.plugin import TwoNumbers
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "grader"
 EXERCISES = [path.parent for path in PACKAGE.glob("exercises/*/__init__.py")] + [PACKAGE / "skeleton" / "exercise"]
-ORDER = (Kind.RUN, Kind.FIND, Kind.SHOW, Kind.NONE)
+ORDER = (FileKind.RUN, FileKind.FIND, FileKind.SHOW, FileKind.NONE)
 # Nouns, and reading and writing of files: they decide nothing by themselves.
 NOUNS = frozenset({"", "errors", "records", "store"})
 # An exercise's plugin names its checks and pictures for the engine, beside deciding about its questions.
@@ -80,15 +80,15 @@ def test_every_entry_of_the_table_is_of_a_file() -> None:
 
 
 @pytest.mark.parametrize(("path", "kind"), SHOWN)
-def test_a_file_imports_its_own_kind_and_those_before_it(path: Path, kind: Kind) -> None:
-    if path.suffix != ".py" or kind is Kind.NONE or path.name in PLUGINS:
+def test_a_file_imports_its_own_kind_and_those_before_it(path: Path, kind: FileKind) -> None:
+    if path.suffix != ".py" or kind is FileKind.NONE or path.name in PLUGINS:
         return
     kinds = dict(FILES_AND_KINDS)
     for name in names_imported(path):
         path_of_import = module_file(name)
         if path_of_import is None or name.split(".")[0] in NOUNS or path_of_import.name in PLUGINS:
             continue
-        assert ORDER.index(kinds[path_of_import] or Kind.NONE) <= ORDER.index(kind), (
+        assert ORDER.index(kinds[path_of_import] or FileKind.NONE) <= ORDER.index(kind), (
             f"{name} is {kinds[path_of_import]}, this is {kind}"
         )
 
@@ -102,7 +102,7 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-def keys(root: Path) -> dict[Kind, str]:
+def keys(root: Path) -> dict[FileKind, str]:
     """The keys of the package as it is now."""
     code_key.cache_clear()
     key_by_kind = {kind: code_key(kind, root / "exercises" / EXERCISES[0].name) for kind in ORDER[:3]}
@@ -120,12 +120,12 @@ def keys(root: Path) -> dict[Kind, str]:
         ("batch/gradebooks/moodle.py", ()),
         ("notebook/saved_outputs.py", ()),
         ("notebook/printed_curves.py", ()),
-        ("report/notebook.py", (Kind.SHOW,)),
-        ("exercises/vae_mnist/figures/losses.py", (Kind.SHOW,)),
-        ("exercises/vae_mnist/checks/quality.py", (Kind.FIND, Kind.SHOW)),
-        ("exercises/vae_mnist/metrics.py", (Kind.FIND, Kind.SHOW)),
-        ("exercises/vae_mnist/classifier/weights/classifier.onnx", (Kind.FIND, Kind.SHOW)),
-        ("checks.py", (Kind.FIND, Kind.SHOW)),
+        ("report/notebook.py", (FileKind.SHOW,)),
+        ("exercises/vae_mnist/figures/losses.py", (FileKind.SHOW,)),
+        ("exercises/vae_mnist/checks/quality.py", (FileKind.FIND, FileKind.SHOW)),
+        ("exercises/vae_mnist/metrics.py", (FileKind.FIND, FileKind.SHOW)),
+        ("exercises/vae_mnist/classifier/weights/classifier.onnx", (FileKind.FIND, FileKind.SHOW)),
+        ("checks.py", (FileKind.FIND, FileKind.SHOW)),
         ("sandbox/in_box/recorder.py", ORDER[:3]),
         ("sandbox/in_box/runner.py", ORDER[:3]),
         ("grading/plan.py", ORDER[:3]),
@@ -136,7 +136,7 @@ def keys(root: Path) -> dict[Kind, str]:
     ],
 )
 def test_a_blank_line_makes_stale_what_depends_on_its_file_and_nothing_else(
-    copied: Path, changed: str, stale: tuple[Kind, ...]
+    copied: Path, changed: str, stale: tuple[FileKind, ...]
 ) -> None:
     before = keys(copied)
     with (copied / changed).open("ab") as file:
@@ -231,9 +231,9 @@ def test_a_grade_of_components_asks_each_check_once_and_reads_no_evidence_back(
 
     monkeypatch.setattr(TwoNumbers, "checks", {name: counted(check) for name, check in TwoNumbers.checks.items()})
     loads, hashes = [], []
-    monkeypatch.setattr(run_folder, "load_evidence", lambda path: loads.append(path) or load_evidence(path))
-    real = run_folder._checksum
-    monkeypatch.setattr(run_folder, "_checksum", lambda path: hashes.append(path) or real(path))
+    monkeypatch.setattr(stored_run, "load_evidence", lambda path: loads.append(path) or load_evidence(path))
+    real = stored_run._checksum
+    monkeypatch.setattr(stored_run, "_checksum", lambda path: hashes.append(path) or real(path))
     job = job_of(tmp_path)
     grade(job.notebook, job.rubric, tmp_path / "run", Options(parts=()), lambda _: None)
     assert set(count_by_check.values()) == {1}

@@ -16,7 +16,7 @@ from faulty_grading import Grade, contents
 from grader.exercises.vae_mnist.checks import image_measures, real_digits
 from grader.exercises.vae_mnist.classifier import published
 from grader.exercises.vae_mnist.data import sources
-from grader.grading import run_folder
+from grader.grading import stored_run
 from grader.grading.verdicts import item_verdicts
 from grader.records import Evidence, Outcome
 from grader.rubric import load_rubric
@@ -132,11 +132,11 @@ def test_mnist_is_damaged_before_grading(
 @pytest.mark.parametrize("fault", ["corrupt", "another one's", "not readable", "missing"])
 def test_stored_evidence_cannot_be_graded_again(fault: str, grade: Grade, tmp_path: Path) -> None:
     folder = grade().folder
-    evidence = folder / run_folder.EVIDENCE
+    evidence = folder / stored_run.EVIDENCE
     if fault == "corrupt":
         changed(evidence)
     elif fault == "another one's":
-        evidence.write_bytes(run_folder.save_evidence(Evidence({}, {})))
+        evidence.write_bytes(stored_run.save_evidence(Evidence({}, {})))
     elif fault == "not readable":
         evidence.write_bytes(b"junk")
     else:

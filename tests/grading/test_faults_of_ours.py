@@ -22,7 +22,7 @@ from faulty_grading import WHOLE, Grade, contents
 from small_exercise import notebook, running
 
 from grader.grading import grade as pipeline
-from grader.grading import run_folder, run_pages
+from grader.grading import run_pages, stored_run
 from grader.sandbox.received_frames import Inbox
 from grader.skeleton.exercise.plugin import TwoNumbers
 from grader.store import json_files
@@ -142,7 +142,7 @@ def test_the_disk_is_full(file: str, grade: Grade, monkeypatch: pytest.MonkeyPat
             raise OSError(errno.ENOSPC, NO_SPACE, str(path))
         write_atomically(path, data)
 
-    for module in (run_folder, run_pages, json_files):
+    for module in (stored_run, run_pages, json_files):
         monkeypatch.setattr(module, "write_atomically", full)
     result = grade()
     result.is_refused(NO_SPACE, file)
@@ -157,7 +157,7 @@ def test_an_older_grade_survives_a_disk_that_is_full(grade: Grade, monkeypatch: 
     def full(path: Path, data: bytes) -> None:
         raise OSError(errno.ENOSPC, NO_SPACE, str(path))
 
-    monkeypatch.setattr(run_folder, "write_atomically", full)
+    monkeypatch.setattr(stored_run, "write_atomically", full)
     assert grade().code == 2
     assert contents(folder) == before
 

@@ -19,7 +19,7 @@ from grader.grading.finding_cache import FindingCache, cache_key, read_findings,
 from grader.grading.follow_through import Replacement, Retraining
 from grader.grading.regrade import verdicts
 from grader.grading.run_files import EVIDENCE, FINDINGS
-from grader.grading.run_folder import store_retraining
+from grader.grading.stored_run import store_retraining
 from grader.grading.verdicts import item_verdicts
 from grader.records import Evidence, Fault, Finding, FollowThrough, Outcome, Rubric
 from grader.skeleton.exercise.plugin import TwoNumbers

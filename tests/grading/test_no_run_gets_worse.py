@@ -24,11 +24,11 @@ from assistants_folder import (
 
 from grader.errors import GraderError
 from grader.grading import grade as pipeline
+from grader.grading.folder_choice import rubric_of
 from grader.grading.grade import Options, grade
 from grader.grading.regrade import regrade
 from grader.grading.run import NotebookRun
-from grader.grading.run_folder import stored_report
-from grader.grading.run_place import rubric_of
+from grader.grading.stored_run import stored_report
 from grader.records import CellRun, CellStatus, Evidence, Execution, Status
 from grader.report.totals import trained_parts
 

@@ -26,7 +26,8 @@ from grader.grading.follow_through import Replacement, Retraining
 from grader.grading.grade import make_report
 from grader.grading.regrade import regrade, verdicts
 from grader.grading.run import NotebookRun
-from grader.grading.run_folder import (
+from grader.grading.run_pages import write_report
+from grader.grading.stored_run import (
     EVIDENCE,
     EVIDENCE_CHECKSUM,
     REPORT,
@@ -35,7 +36,6 @@ from grader.grading.run_folder import (
     store_run,
     stored_report,
 )
-from grader.grading.run_pages import write_report
 from grader.records import Execution, Fault, GradeReport, Outcome, Remark, Status
 from grader.report.report_json import dump, read_report_json
 from grader.rubric import load_rubric

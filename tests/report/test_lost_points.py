@@ -8,7 +8,7 @@ from report_samples import check, item, report_of
 
 from grader.notebook.format import normalise
 from grader.records import CellRun, CellStatus, GradeReport, ItemVerdict, Notebook, Outcome
-from grader.report.losses import hint_on, item_losses, losses, not_written_anywhere, raised
+from grader.report.lost_points import hint_on, item_losses, losses, not_written_anywhere, raised
 from grader.report.notebook import NotebookView, make_view
 from grader.report.pages import feedback_html, report_html
 from grader.report.student_text import feedback_text, notebook_name

@@ -13,7 +13,7 @@ from functools import lru_cache
 from grader.batch.class_records import GradebookRow, StudentState
 from grader.batch.students.course_words import key_of
 from grader.errors import GraderError
-from grader.grading.run_place import extent_name
+from grader.grading.folder_choice import extent_name
 from grader.records import Rubric
 from grader.report.text import points_text
 from grader.report.totals import counted_milli, graded_milli, is_graded, left_out_milli, trained_parts, undecided_milli

@@ -16,7 +16,7 @@ from grader.batch.students.archives import File, UnusableArchive, component, is_
 from grader.batch.students.course_words import folded
 from grader.batch.students.folders import files_below
 from grader.batch.students.layouts import ASIDE, Layout, Owner, ignored, is_work, layout_of
-from grader.batch.students.matching import Match, is_nobodys, match_name, matches
+from grader.batch.students.matching import StudentMatch, is_nobodys, match_name, matches
 from grader.batch.students.roster import Roster, handed_in_at
 from grader.batch.students.selection import MAX_READ, TemplateCode, Work, choose, is_solved, plain_name, template_code
 from grader.batch.students.wrappers import CLASS_MB, Opening, sections, unwrap
@@ -50,7 +50,7 @@ class _Pile:
     """All files of one student or team."""
 
     owner: Owner
-    match: Match
+    match: StudentMatch
     files: list[tuple[File, Owner]] = field(default_factory=list)
     others: list[_Pile] = field(default_factory=list)  # piles of the other team members, according to the download
 
@@ -121,8 +121,10 @@ def find(
     handed_in = tuple(_submission(key, pile, unpacked / key, exercise, has_roster=bool(roster)) for key, pile in keyed)
     of_layouts = [remark for layout in layouts.values() for remark in layout.remarks]
     if not handed_in:
-        found = "; ".join(["found none", *of_layouts])
-        raise GraderError(f"{path_text}: expected notebooks (.ipynb), folders with notebooks, or a download; {found}")
+        layout_words = "; ".join(["found none", *of_layouts])
+        raise GraderError(
+            f"{path_text}: expected notebooks (.ipynb), folders with notebooks, or a download; {layout_words}"
+        )
     present = {student.id for one in handed_in for student in one.students}
     missing = tuple(s for s in (roster.students if roster else ()) if s.id not in present)
     leftover = [pile for pile in piles if pile not in usable]
@@ -197,7 +199,7 @@ def alone(
         return ClassSubmission("submission", folder, "", refused="nothing was submitted")
     owner = Owner("submission")
     exercise = _Exercise(usual.lower(), _code(template, max_mb), max_mb)
-    pile = _Pile(owner, Match(), [(file, owner) for file in files])
+    pile = _Pile(owner, StudentMatch(), [(file, owner) for file in files])
     return _submission("submission", pile, unpacked, exercise, has_roster=False)
 
 
@@ -242,7 +244,7 @@ def _piles(file_owners: Sequence[tuple[File, Owner]], roster: Roster | None, exe
         places.setdefault(owner.id, set()).add(file.section)
     piles: dict[str, _Pile] = {}
     for file, owner in file_owners:
-        pile = _Pile(owners[owner.id], match_of.get(owner.id, Match()))
+        pile = _Pile(owners[owner.id], match_of.get(owner.id, StudentMatch()))
         if not pile.match.student and len(places[owner.id]) > 1:  # unmatched people of different sections stay apart
             pile.owner = replace(pile.owner, id=", ".join(filter(None, (owner.id, file.section))))
         piles.setdefault(pile.identity, pile).files.append((file, owner))
@@ -325,7 +327,7 @@ def _is_submission(pile: _Pile, layouts: Mapping[str, Layout]) -> bool:
 def _is_handed_out(pile: _Pile, exercise: _Exercise) -> bool:
     """Whether the pile is only the template, left beside the submissions."""
     file, _ = pile.files[0]
-    alone = len(pile.files) == len(file.parts) == 1 and pile.match == Match() and not file.problem
+    alone = len(pile.files) == len(file.parts) == 1 and pile.match == StudentMatch() and not file.problem
     is_usual_name = plain_name(file.name) == exercise.name and bool(exercise.template.tasks)
     return alone and is_usual_name and not is_solved(file, exercise.template, exercise.max_mb)
 

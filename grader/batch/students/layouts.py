@@ -41,7 +41,7 @@ from grader.batch.class_records import Student
 from grader.batch.students.archives import SUFFIXES, File, is_archive
 from grader.batch.students.course_words import when_of
 from grader.batch.students.gradescope_export import METADATA, Submitter, read_submitters
-from grader.batch.students.roster import Kind
+from grader.batch.students.roster import ClueKind
 from grader.report.text import plain
 from grader.store.bounded import Unreadable, file_bytes
 
@@ -90,7 +90,7 @@ ASIDE = (
 class Clue(NamedTuple):
     """A text by which a system identifies a student, and its kind."""
 
-    kind: Kind
+    kind: ClueKind
     text: str
 
 
@@ -202,7 +202,11 @@ def _student(submitter: Submitter) -> Student:
 
 
 def _submitter(entry: str, submitter: Submitter) -> Owner:
-    clues = (Clue(Kind.NUMBER, submitter.sid), Clue(Kind.EMAIL, submitter.email), Clue(Kind.NAME, submitter.name))
+    clues = (
+        Clue(ClueKind.NUMBER, submitter.sid),
+        Clue(ClueKind.EMAIL, submitter.email),
+        Clue(ClueKind.NAME, submitter.name),
+    )
     identity = submitter.sid or submitter.email
     return Owner(
         identity or f"{submitter.name} {entry}",
@@ -305,22 +309,22 @@ def _systems_of_files(names: Iterable[str]) -> dict[str, tuple[_System | None, r
     A student's own file name, at the end, may imitate another system's. So a system counts only if most files have its
     form, and the form of the most files comes first; with equally many, the form that ends earliest.
     """
-    found: dict[_System | None, dict[str, re.Match[str]]] = {
+    matches_of: dict[_System | None, dict[str, re.Match[str]]] = {
         system: {name: match for name in names if (match := system.form.fullmatch(name))}
         for system in _SYSTEMS
         if system.files
     }
-    others = {name for matches in found.values() for name in matches}
-    found[None] = {
+    others = {name for matches in matches_of.values() for name in matches}
+    matches_of[None] = {
         name: match
         for name in names
         if (match := _canvas(name)) and (name not in others or len(match["file"] or "") >= SHORTEST_FILE_ID)
     }
-    known = {name for matches in found.values() for name in matches}
+    known = {name for matches in matches_of.values() for name in matches}
     count = len({name for name in names if name in known or not name.lower().endswith((*ASIDE, ".html"))})
-    usual = [system for system, matches in found.items() if len(matches) * 2 > count]
-    usual.sort(key=lambda system: (-len(found[system]), sum(map(_typed_from, found[system].values()))))
-    return {name: (system, found[system][name]) for system in reversed(usual) for name in found[system]}
+    usual = [system for system, matches in matches_of.items() if len(matches) * 2 > count]
+    usual.sort(key=lambda system: (-len(matches_of[system]), sum(map(_typed_from, matches_of[system].values()))))
+    return {name: (system, matches_of[system][name]) for system in reversed(usual) for name in matches_of[system]}
 
 
 def _typed_from(match: re.Match[str]) -> int:
@@ -348,7 +352,7 @@ def _named_by_person(parts: Sequence[str]) -> tuple[Owner, ...]:
 def _of_moodle(entry: str, file: File) -> Owner:
     match = _fully(_MOODLE, entry)
     name, number = match["name"], match["id"] or ""
-    clues = (Clue(Kind.PARTICIPANT, number), Clue(Kind.NAME, name))
+    clues = (Clue(ClueKind.PARTICIPANT, number), Clue(ClueKind.NAME, name))
     file_name = file.name if len(file.parts) > 1 else match["rest"] or file.name
     identity, before = "_".join(filter(None, (name, number))), name.rpartition(" - ")[0]
     return Owner(identity, clues, number=number or name, name=name, before=before, file_name=file_name)
@@ -363,7 +367,7 @@ def _of_inbound(entry: str, file: File) -> Owner:
 def _of_blackboard(entry: str, file: File) -> Owner:
     match = _fully(_BLACKBOARD, entry)
     login = match["login"]
-    clues = (Clue(Kind.LOGIN, login), Clue(Kind.NUMBER, login))
+    clues = (Clue(ClueKind.LOGIN, login), Clue(ClueKind.NUMBER, login))
     file_name = match["rest"] or file.name
     return _at(Owner(login, clues, "", login, login, match["title"], file_name=file_name), match["when"])
 
@@ -371,7 +375,7 @@ def _of_blackboard(entry: str, file: File) -> Owner:
 def _of_brightspace(entry: str, file: File) -> Owner:
     match = _fully(_BRIGHTSPACE, entry)
     name = match["name"]
-    owner = Owner(name, (Clue(Kind.NAME, name),), number=name, name=name, file_name=match["rest"] or file.name)
+    owner = Owner(name, (Clue(ClueKind.NAME, name),), number=name, name=name, file_name=match["rest"] or file.name)
     return _at(owner, match["when"], replaces=False)  # a later submission may add a file to earlier ones
 
 
@@ -421,6 +425,6 @@ def _of_canvas(match: re.Match[str], file_names: set[str]) -> Owner:
         anonym, late = match["anon"], bool(match["late_anon"])
         return Owner(anonym, number=anonym, name=anonym, late=late, file_name=file_name, order=order)
     name, number = match["name"], match["id"]
-    clues = (Clue(Kind.CANVAS, number), Clue(Kind.NAME, name))
+    clues = (Clue(ClueKind.CANVAS, number), Clue(ClueKind.NAME, name))
     identity, late = f"{name}_{number}", bool(match["late"])
     return Owner(identity, clues, number=number, name=name, late=late, file_name=file_name, order=order)

@@ -15,7 +15,7 @@ from grader.batch.class_records import Student
 from grader.batch.students.archives import composed
 from grader.batch.students.course_words import COPY_OF, folded
 from grader.batch.students.layouts import Clue, Owner, stem_of
-from grader.batch.students.roster import Kind, Roster, exact, name_words, participant_word, spelled
+from grader.batch.students.roster import ClueKind, Roster, exact, name_words, participant_word, spelled
 
 SHORTEST = 3  # characters of a piece of a file's name that may name a student
 MOST_WORDS = 12  # words of a file's name that are read, and parts of a hyphenated name
@@ -44,11 +44,11 @@ COUNTED = {
 COUNTED |= {"exercise", "assignment", "task", "week", "version", "v", "project", "sheet", "no", "nr", "year", "part"}
 ALSO_A_NAME = "the word is the login of one student and part of another student's name"
 _COPY_OF = re.compile(rf"(?<![^\W_]){COPY_OF}(?![^\W_])", re.IGNORECASE)
-_STRONG = {Kind.NUMBER, Kind.LOGIN, Kind.EMAIL}  # these identify a student, whatever the name
+_STRONG = {ClueKind.NUMBER, ClueKind.LOGIN, ClueKind.EMAIL}  # these identify a student, whatever the name
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class StudentMatch:
     """The student whom an owner's clues name."""
 
     student: Student | None = None
@@ -60,7 +60,7 @@ class Match:
 
 def matches(
     owners: Mapping[str, Owner], work: Collection[str], roster: Roster, exercise: Iterable[str]
-) -> dict[str, Match]:
+) -> dict[str, StudentMatch]:
     """Each owner's match by the owner's id; `work` are owners with notebooks, `exercise` the usual notebook names."""
     usual = {word for name in exercise for word in _words(name)}
     common = _shared(owners.values(), roster) | usual | NO_NAMES
@@ -71,7 +71,7 @@ def matches(
             claims.setdefault(match.student.id, []).append(key)
     for keys in claims.values():
         for key in _rivals(keys, owners, match_of, work):
-            match_of[key] = Match(doubt=f"{len(keys)} submissions could be this student's")
+            match_of[key] = StudentMatch(doubt=f"{len(keys)} submissions could be this student's")
     ids_alone = {match.student.id for match in match_of.values() if match.student}
     for key, owner in owners.items():
         if owner.text and len(folded(owner.text)) < SHORTEST:
@@ -81,19 +81,19 @@ def matches(
     return match_of
 
 
-def _of_team(members: Sequence[Student], alone: Collection[str]) -> Match:
+def _of_team(members: Sequence[Student], alone: Collection[str]) -> StudentMatch:
     """The team, without members who also submitted alone."""
     rest = [student for student in members if student.id not in alone]
     others = ", ".join(student.name or student.id for student in members if student.id in alone)
     if not rest:
-        return Match(doubt="all members of this team submitted alone")
-    return Match(rest[0], True, f"also submitted alone: {others}" if others else "", "team", tuple(rest[1:]))
+        return StudentMatch(doubt="all members of this team submitted alone")
+    return StudentMatch(rest[0], True, f"also submitted alone: {others}" if others else "", "team", tuple(rest[1:]))
 
 
-def match_name(text: str, roster: Roster | None, exercise: Iterable[str]) -> Match:
+def match_name(text: str, roster: Roster | None, exercise: Iterable[str]) -> StudentMatch:
     """Matches a name given by a person, by this name alone."""
     usual = {word for name in exercise for word in _words(name)}
-    return _by_words(text, roster, usual | NO_NAMES, usual) if roster else Match()
+    return _by_words(text, roster, usual | NO_NAMES, usual) if roster else StudentMatch()
 
 
 def is_nobodys(text: str, exercise: Iterable[str]) -> bool:
@@ -103,7 +103,7 @@ def is_nobodys(text: str, exercise: Iterable[str]) -> bool:
 
 
 def _rivals(
-    keys: Sequence[str], owners: Mapping[str, Owner], match_of: Mapping[str, Match], work: Collection[str]
+    keys: Sequence[str], owners: Mapping[str, Owner], match_of: Mapping[str, StudentMatch], work: Collection[str]
 ) -> list[str]:
     """The owners who match a student only by name while another owner matches the same student."""
     unsure = [key for key in keys if not match_of[key].sure]
@@ -113,53 +113,57 @@ def _rivals(
     return unsure
 
 
-def _match(owner: Owner, roster: Roster, common: Collection[str], usual: Collection[str]) -> Match:
+def _match(owner: Owner, roster: Roster, common: Collection[str], usual: Collection[str]) -> StudentMatch:
     if owner.text:
         return _by_words(owner.text, roster, common, usual)
     match = _by_clues(owner.clues, roster)
-    others = _all(roster, (Kind.NAME,), _runs(_words(owner.before))) - {match.student.id if match.student else ""}
-    return Match(doubt="another student's name comes first in the file's name") if match.student and others else match
+    others = _all(roster, (ClueKind.NAME,), _runs(_words(owner.before))) - {match.student.id if match.student else ""}
+    return (
+        StudentMatch(doubt="another student's name comes first in the file's name")
+        if match.student and others
+        else match
+    )
 
 
-def _by_clues(clues: Sequence[Clue], roster: Roster) -> Match:
+def _by_clues(clues: Sequence[Clue], roster: Roster) -> StudentMatch:
     """Matches a system's clues: numbers and addresses, each in its own column, and a name that must agree."""
     ids_of_clues = [(clue, roster.ids_named(clue.kind, clue.text)) for clue in clues if clue.text]
-    name = next((clue.text for clue in clues if clue.kind is Kind.NAME), "")
-    name_ids = next((ids for clue, ids in ids_of_clues if clue.kind is Kind.NAME), frozenset())
-    if not name_ids and any(clue.kind is Kind.PARTICIPANT for clue in clues):  # Moodle's
+    name = next((clue.text for clue in clues if clue.kind is ClueKind.NAME), "")
+    name_ids = next((ids for clue, ids in ids_of_clues if clue.kind is ClueKind.NAME), frozenset())
+    if not name_ids and any(clue.kind is ClueKind.PARTICIPANT for clue in clues):  # Moodle's
         name_ids = _behind_a_group(name, roster)
-    number_ids = [(clue.kind, ids) for clue, ids in ids_of_clues if clue.kind is not Kind.NAME and ids]
+    number_ids = [(clue.kind, ids) for clue, ids in ids_of_clues if clue.kind is not ClueKind.NAME and ids]
     if number_ids:
         ids_meant = frozenset.intersection(*(ids for _, ids in number_ids))
         if len(ids_meant) != 1:
-            return Match(doubt="its numbers and addresses belong to different students")
+            return StudentMatch(doubt="its numbers and addresses belong to different students")
         (student_id,) = ids_meant
         student = roster.by_id[student_id]
         strong = any(kind in _STRONG for kind, _ in number_ids)
         agrees = student_id in name_ids if name_ids else strong or _alike(name, student)
-        by = _enumeration([kind for kind, _ in number_ids] + ([Kind.NAME] if student_id in name_ids else []))
+        by = _enumeration([kind for kind, _ in number_ids] + ([ClueKind.NAME] if student_id in name_ids else []))
         doubt = "its number belongs to a student of another name"
-        return Match(student, sure=True, by=by) if agrees else Match(doubt=doubt)
+        return StudentMatch(student, sure=True, by=by) if agrees else StudentMatch(doubt=doubt)
     if len(name_ids) > 1:
-        return Match(doubt=f"{len(name_ids)} students have this name")
+        return StudentMatch(doubt=f"{len(name_ids)} students have this name")
     if not name_ids:
-        return Match()
+        return StudentMatch()
     (student_id,) = name_ids
     if any(
         roster.has(clue.kind, student_id)
         for clue, ids in ids_of_clues
-        if not ids and clue.kind not in (Kind.EMAIL, Kind.NAME)
+        if not ids and clue.kind not in (ClueKind.EMAIL, ClueKind.NAME)
     ):
-        return Match(doubt="its name belongs to a student with another number")
-    return Match(roster.by_id[student_id], by=_enumeration([Kind.NAME]))
+        return StudentMatch(doubt="its name belongs to a student with another number")
+    return StudentMatch(roster.by_id[student_id], by=_enumeration([ClueKind.NAME]))
 
 
 def _behind_a_group(name: str, roster: Roster) -> frozenset[str]:
     """The students named in "Rings-Emmy Noether", as Moodle named folders of groups before 4.1."""
-    return next((ids for end in _behind([name]) if (ids := roster.ids_named(Kind.NAME, end))), frozenset())
+    return next((ids for end in _behind([name]) if (ids := roster.ids_named(ClueKind.NAME, end))), frozenset())
 
 
-def _enumeration(kinds: Iterable[Kind]) -> str:
+def _enumeration(kinds: Iterable[ClueKind]) -> str:
     """ "student id, email address and name"."""
     *first, last = dict.fromkeys(map(str, kinds))
     return f"{', '.join(first)} and {last}" if first else last
@@ -177,48 +181,53 @@ def _alike(name: str, student: Student) -> bool:
     return False
 
 
-def _by_words(text: str, roster: Roster, common: Collection[str], usual: Collection[str]) -> Match:
+def _by_words(text: str, roster: Roster, common: Collection[str], usual: Collection[str]) -> StudentMatch:
     """Matches a name given by a person: an id, login, address or name, as a whole or among other words."""
-    kinds = (Kind.NUMBER, Kind.LOGIN, Kind.EMAIL, Kind.NAME)
+    kinds = (ClueKind.NUMBER, ClueKind.LOGIN, ClueKind.EMAIL, ClueKind.NAME)
     ids_of_kind = {kind: roster.ids_named(kind, text) for kind in kinds}
     if whole_ids := frozenset[str]().union(*ids_of_kind.values()):
         sure = any(ids_of_kind[kind] for kind in _STRONG)
         student_of_whole = roster.by_id[next(iter(whole_ids))]
         if len(whole_ids) > 1:
-            return Match(doubt=f"{len(whole_ids)} students could be meant")
-        by_login_alone = not any(ids_of_kind[kind] for kind in kinds if kind is not Kind.LOGIN)
+            return StudentMatch(doubt=f"{len(whole_ids)} students could be meant")
+        by_login_alone = not any(ids_of_kind[kind] for kind in kinds if kind is not ClueKind.LOGIN)
         by = _enumeration(kind for kind in kinds if ids_of_kind[kind])
         in_a_name = by_login_alone and _names_another(text, student_of_whole, roster)
-        return Match(doubt=ALSO_A_NAME) if in_a_name else Match(student_of_whole, sure, by=by)
+        return StudentMatch(doubt=ALSO_A_NAME) if in_a_name else StudentMatch(student_of_whole, sure, by=by)
     words, text = _words(text), _without_copy(text)
     parts = re.split(r"[_\s,;()\[\]+]+", text)
     pieces = {piece for piece in (*parts, *_behind(parts), *words) if len(piece) >= SHORTEST}
     numbers = [piece for piece in pieces if any(c.isdigit() for c in piece) or "@" in piece]
     logins = [piece for piece in pieces if piece not in numbers and exact(piece) not in usual]
-    by_number = _all(roster, (Kind.NUMBER, Kind.LOGIN, Kind.EMAIL), numbers)
-    by_login = _all(roster, (Kind.NUMBER, Kind.LOGIN), logins)
-    by_name = _all(roster, (Kind.NAME,), _runs(words))
+    by_number = _all(roster, (ClueKind.NUMBER, ClueKind.LOGIN, ClueKind.EMAIL), numbers)
+    by_login = _all(roster, (ClueKind.NUMBER, ClueKind.LOGIN), logins)
+    by_name = _all(roster, (ClueKind.NAME,), _runs(words))
     ids_meant = by_number | by_name or by_login
     if len(ids_meant) != 1:
-        return Match(doubt=f"{len(ids_meant)} students could be meant") if ids_meant else Match()
+        return StudentMatch(doubt=f"{len(ids_meant)} students could be meant") if ids_meant else StudentMatch()
     student = roster.by_id[next(iter(ids_meant))]
     if not (by_number or by_name) and any(_names_another(word, student, roster) for word in words):
-        return Match(doubt=ALSO_A_NAME)
+        return StudentMatch(doubt=ALSO_A_NAME)
     rest = _other_words(words, student, roster, usual)
     if any(_is_of_another(word, student, roster) for word in rest):
-        return Match(doubt="its words and numbers belong to different students")
+        return StudentMatch(doubt="its words and numbers belong to different students")
     has_name = by_name or any(folded(word) in name_words(student) for word in words)
     if by_number and not has_name and _may_be_no_id(words, student, roster):
-        return Match(doubt="its number may not be a student's")
+        return StudentMatch(doubt="its number may not be a student's")
     unknown = [word for word in rest if word.isalpha() and word not in common and (len(word) > 1 or not word.isascii())]
     head = _words(text.partition(" - ")[0]) if " - " in text else []
     if unknown and (not by_number or _are_anothers(head, unknown, student, roster)):
-        return Match(doubt="words beside the name could belong to another person")
+        return StudentMatch(doubt="words beside the name could belong to another person")
     agrees = not unknown or has_name
-    texts = {Kind.NUMBER: numbers, Kind.LOGIN: [*numbers, *logins], Kind.EMAIL: numbers, Kind.NAME: _runs(words)}
+    texts = {
+        ClueKind.NUMBER: numbers,
+        ClueKind.LOGIN: [*numbers, *logins],
+        ClueKind.EMAIL: numbers,
+        ClueKind.NAME: _runs(words),
+    }
     by = _enumeration(kind for kind in kinds if student.id in _all(roster, [kind], texts[kind]))
     doubt = "" if agrees else "matched by the number alone"
-    return Match(student, bool(by_number) or student.id in by_login, doubt, by)
+    return StudentMatch(student, bool(by_number) or student.id in by_login, doubt, by)
 
 
 def _are_anothers(head: Sequence[str], unknown: Sequence[str], student: Student, roster: Roster) -> bool:
@@ -258,7 +267,7 @@ def _runs(words: Sequence[str]) -> list[str]:
     return [run for run in runs if len(run) >= SHORTEST]
 
 
-def _all(roster: Roster, kinds: Iterable[Kind], texts: Collection[str]) -> frozenset[str]:
+def _all(roster: Roster, kinds: Iterable[ClueKind], texts: Collection[str]) -> frozenset[str]:
     return frozenset[str]().union(*(roster.ids_named(kind, text) for kind in kinds for text in texts))
 
 
@@ -280,7 +289,7 @@ def _names_another(word: str, student: Student, roster: Roster) -> bool:
 
 def _is_of_another(word: str, student: Student, roster: Roster) -> bool:
     students_of_name = (roster.words.get(key, frozenset()) for key in (folded(word), folded(spelled(word))))
-    return bool(_all(roster, (Kind.LOGIN,), [word]).union(*students_of_name) - {student.id})
+    return bool(_all(roster, (ClueKind.LOGIN,), [word]).union(*students_of_name) - {student.id})
 
 
 def _shared(owners: Iterable[Owner], roster: Roster) -> set[str]:
@@ -288,8 +297,8 @@ def _shared(owners: Iterable[Owner], roster: Roster) -> set[str]:
     students_of_word: dict[str, set[str]] = {}
     for owner in owners:
         words = _words(owner.text)
-        ids = _all(roster, (Kind.NUMBER, Kind.EMAIL), words) | _all(roster, (Kind.NAME,), _runs(words))
-        ids |= _all(roster, (Kind.LOGIN,), _behind([stem_of(owner.text)]))
+        ids = _all(roster, (ClueKind.NUMBER, ClueKind.EMAIL), words) | _all(roster, (ClueKind.NAME,), _runs(words))
+        ids |= _all(roster, (ClueKind.LOGIN,), _behind([stem_of(owner.text)]))
         for word in words if len(ids) == 1 else ():
             students_of_word.setdefault(word, set()).update(ids)
     return {word for word, students in students_of_word.items() if len(students) > 1}

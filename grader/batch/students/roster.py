@@ -46,7 +46,7 @@ _SPELLED = str.maketrans(
 )
 
 
-class Kind(StrEnum):
+class ClueKind(StrEnum):
     """The kind of a name or number, which decides with which roster column it is compared."""
 
     NUMBER = "student id"
@@ -64,12 +64,12 @@ class Roster:
     students: tuple[Student, ...]
     out_of: Mapping[str, str] = field(default_factory=dict)  # a column of points -> its maximum, as written
 
-    def ids_named(self, kind: Kind, text: str) -> frozenset[str]:
+    def ids_named(self, kind: ClueKind, text: str) -> frozenset[str]:
         """The ids of all students whom the text names in the columns of this kind."""
-        key = folded(text) if kind is Kind.NAME else exact(text)
+        key = folded(text) if kind is ClueKind.NAME else exact(text)
         return self._index[kind].get(key, frozenset())
 
-    def has(self, kind: Kind, student: str) -> bool:
+    def has(self, kind: ClueKind, student: str) -> bool:
         """Whether the roster has this kind of number for the student."""
         return any(student in students for students in self._index[kind].values())
 
@@ -78,7 +78,7 @@ class Roster:
 
         None if it names no student, or several.
         """
-        kinds = (Kind.NUMBER, Kind.LOGIN, Kind.EMAIL, Kind.NAME)
+        kinds = (ClueKind.NUMBER, ClueKind.LOGIN, ClueKind.EMAIL, ClueKind.NAME)
         ids = frozenset[str]().union(*(self.ids_named(kind, clue) for kind in kinds))
         return self.by_id[next(iter(ids))] if len(ids) == 1 else None
 
@@ -112,8 +112,8 @@ class Roster:
         return {word: frozenset(ids) for word, ids in ids_of.items()}
 
     @cached_property
-    def _index(self) -> dict[Kind, dict[str, frozenset[str]]]:
-        ids_of: dict[Kind, dict[str, set[str]]] = {kind: defaultdict(set) for kind in Kind}
+    def _index(self) -> dict[ClueKind, dict[str, frozenset[str]]]:
+        ids_of: dict[ClueKind, dict[str, set[str]]] = {kind: defaultdict(set) for kind in ClueKind}
         for student in self.students:
             for kind, key in _keys(student):
                 if key:
@@ -152,23 +152,23 @@ def _columns(student: Student) -> dict[str, str]:
     return {key_of(heading, value): value for heading, value in reversed(list(student.columns.items()))}
 
 
-def _keys(student: Student) -> Iterator[tuple[Kind, str]]:
+def _keys(student: Student) -> Iterator[tuple[ClueKind, str]]:
     columns = _columns(student)
     of_canvas = columns.keys() >= OF_CANVAS
     numbers = [columns.get(name, "") for name in NUMBERS if name != "id" or not of_canvas]
     logins = [columns.get(name, "") for name in LOGINS] + [student.email.partition("@")[0]]
     if student.id not in {*columns.values(), student.email}:
         numbers.append(student.id)
-    for kind, texts in ((Kind.NUMBER, numbers), (Kind.LOGIN, logins), (Kind.EMAIL, [student.email])):
+    for kind, texts in ((ClueKind.NUMBER, numbers), (ClueKind.LOGIN, logins), (ClueKind.EMAIL, [student.email])):
         yield from ((kind, key) for text in texts for key in (exact(text), folded(text)))
     if of_canvas:
-        yield Kind.CANVAS, exact(columns["id"])
+        yield ClueKind.CANVAS, exact(columns["id"])
     if number := re.search(r"\d+\s*$", columns.get(PARTICIPANT, "")):
-        yield Kind.PARTICIPANT, exact(number.group())
+        yield ClueKind.PARTICIPANT, exact(number.group())
     for name in dict.fromkeys((student.name, spelled(student.name))):
         words = re.findall(r"[^\s,]+", name)
         for turn in range(max(len(words), 1)):
-            yield Kind.NAME, folded("".join(words[turn:] + words[:turn]))
+            yield ClueKind.NAME, folded("".join(words[turn:] + words[:turn]))
 
 
 def read_roster(path: Path) -> Roster:

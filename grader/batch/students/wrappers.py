@@ -37,7 +37,7 @@ from grader.batch.students.layouts import (
     left_at_root,
     stem_of,
 )
-from grader.batch.students.matching import Match
+from grader.batch.students.matching import StudentMatch
 from grader.batch.students.selection import plain_name
 
 DEEPEST = 4  # levels of sections in sections, and of archives in archives
@@ -52,7 +52,7 @@ class Opening:
     """The functions needed to look into a download."""
 
     names_one: Callable[[str], bool]  # whether the whole text is a student's id, login, address or name
-    match_name: Callable[[str], Match]  # the student whom its words name
+    match_name: Callable[[str], StudentMatch]  # the student whom its words name
     is_nobodys: Callable[[str], bool]  # whether none of its words can be a person's name or number
     list_files: Inside  # the names in an archive; empty if it cannot be read
     unpack: Callable[[File, float], Sequence[File]]  # its files, up to this number of megabytes
@@ -74,7 +74,7 @@ class Opening:
 
     def hints(self, name: str) -> bool:
         """Whether the name may contain a student's."""
-        return self.is_called(name) or self.match_name(stem_of(name)) != Match()
+        return self.is_called(name) or self.match_name(stem_of(name)) != StudentMatch()
 
 
 class _Kind(Enum):
@@ -241,10 +241,10 @@ def _by_section(level: list[File], opening: Opening) -> list[File]:
     if len(units) == 1 and not loose and _is_perhaps_own(*next(iter(units.items())), opening):
         return level
     kinds, students = _kinds(units, _shared_names(level) | {opening.usual}, opening)
-    beside = [*loose, *(unit for unit, kind in kinds.items() if kind is _Kind.REST)]
-    if not _are_sections(list(kinds.values()), len(students)) or _are_numbered(beside, units):
+    others = [*loose, *(unit for unit, kind in kinds.items() if kind is _Kind.REST)]
+    if not _are_sections(list(kinds.values()), len(students)) or _are_numbered(others, units):
         return level
-    opened = [unit for unit in units if unit not in beside]
+    opened = [unit for unit in units if unit not in others]
     inside = [file for unit in opened for file in _section(unit, units[unit], opening)]
     return inside + [file for file in level if file.parts[0] not in opened]
 
@@ -274,14 +274,14 @@ def _are_sections(kinds: Sequence[_Kind], students: int) -> bool:
     return several and lone <= classes and _Kind.OWN not in kinds
 
 
-def _are_numbered(beside: Iterable[str], units: Iterable[str]) -> bool:
+def _are_numbered(others: Iterable[str], units: Iterable[str]) -> bool:
     """Whether a name differs from another one only in numbers, as files of several people do."""
 
     def words(name: str) -> str:
         return re.sub(r"[\W\d_]+", "", stem_of(name)).lower()
 
-    times = Counter(map(words, {*beside, *units}))
-    return any(times[words(name)] > 1 for name in beside)
+    times = Counter(map(words, {*others, *units}))
+    return any(times[words(name)] > 1 for name in others)
 
 
 def _section(unit: str, files_of_unit: Sequence[File], opening: Opening) -> list[File]:

@@ -152,7 +152,7 @@ def _short(folder: Path) -> Rows:
     again = [*GRADER, "regrade", str(graded), "--rubric", str(RUBRIC)]
 
     def forget() -> None:
-        for name in ("judged.json", "figures.json", "notebook.json", "evidence.json"):
+        for name in ("findings.json", "figures.json", "notebook.json", "evidence.json"):
             (graded / name).unlink(missing_ok=True)
 
     found = alternate(

@@ -11,9 +11,9 @@
     a submission: key, state (to grade, graded already or refused), students, matched_by, file, why, left_out, doubts,
         handed_in (null if unknown), late (according to the download), refused
 
-`regrade` of a class: out, submissions, changes, not_judged_again, remarks, all_sure
+`regrade` of a class: out, submissions, changes, not_regraded, remarks, all_sure
 
-`regrade --dry-run`: out, set, submissions, not_judged_again, remarks
+`regrade --dry-run`: out, set, submissions, not_regraded, remarks
     a submission: submission, reported_points (its report's), old_points, new_points, old_penalty, new_penalty, items,
         why, undecided; the old points are those of the rubric without the numbers of `set`
 
@@ -104,7 +104,7 @@ def regrade_values(out: Path, result: RegradeResult) -> Values:
         "out": str(out),
         "submissions": len(result.rows),
         "changes": [_event(event) for event in result.events],
-        "not_judged_again": list(result.wrong),
+        "not_regraded": list(result.wrong),
         "remarks": list(result.remarks),
         "all_sure": result.all_sure,
     }
@@ -129,7 +129,7 @@ def dry_run_values(out: Path, result: DryRun) -> Values:
             }
             for shift in result.shifts
         ],
-        "not_judged_again": list(result.failures),
+        "not_regraded": list(result.failures),
         "remarks": list(result.remarks),
     }
 

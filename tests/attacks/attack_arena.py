@@ -39,10 +39,10 @@ PATIENT = {"cell_s": 40, "wall_s": 240}  # a loaded machine is slow, and only so
 PARTS = ("one", "vae", "cvae")
 EXPECTED = {"report.html", "report.json", "results.json", "executed.ipynb", "evidence.safetensors", "execution.json"}
 EXPECTED |= {
-    "judged.json",
+    "findings.json",
     "figures.json",
     "evidence.json",
-    "wall.webp",
+    "strip.webp",
     "notebook.json",
     "feedback.html",
     "feedback.txt",

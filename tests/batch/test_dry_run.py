@@ -158,11 +158,11 @@ def test_wrong_overrides_stop_their_class_and_are_a_note_beside_other_runs(world
 def test_a_run_that_cannot_be_regraded_is_listed_and_none_at_all_is_refused(world: World) -> None:
     prune_class(OUT, quiet)
     assert len(tried(world).shifts) == 3  # what was found is remembered
-    (OUT / "submissions/ada/judged.json").unlink()
+    (OUT / "submissions/ada/findings.json").unlink()
     (line,) = tried(world).failures
     assert line.startswith("ada: not re-graded: ")
     for name in ("ben", "cleo"):
-        (OUT / "submissions" / name / "judged.json").unlink()
+        (OUT / "submissions" / name / "findings.json").unlink()
     with pytest.raises(GraderError, match="the evidence, which was pruned"):
         tried(world)
 

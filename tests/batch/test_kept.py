@@ -64,7 +64,7 @@ def test_a_pruned_class_keeps_points_and_pages_and_can_be_regraded(world: World)
 
 def test_checks_that_need_the_evidence_say_that_it_was_pruned(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     prune_class(OUT, quiet)
-    for path in OUT.rglob("judged.json"):
+    for path in OUT.rglob("findings.json"):
         path.unlink()
     again = class_again(world)
     assert len(again.wrong) == 3  # type: ignore[attr-defined]

@@ -22,10 +22,10 @@ ROOT = Path(__file__).parents[2]
 SEED = "0123456789abcdef0123456789abcdef"
 OUTPUTS = {"report.html", "report.json", "results.json", "executed.ipynb", "evidence.safetensors", "execution.json"}
 OUTPUTS |= {
-    "judged.json",
+    "findings.json",
     "figures.json",
     "evidence.json",
-    "wall.webp",
+    "strip.webp",
     "notebook.json",
     "feedback.html",
     "feedback.txt",

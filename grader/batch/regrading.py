@@ -169,13 +169,13 @@ def regrade_each(task: Callable[[Work], Result], work: Sequence[Work], jobs: int
 
 def _counted(results: Iterable[Result], count: int, say: Say) -> list[Result]:
     """All results; reports progress while waiting for them."""
-    results, last = [], time.monotonic()
+    counted, last = [], time.monotonic()
     for result in results:
-        results.append(result)
+        counted.append(result)
         if time.monotonic() - last > EVERY_S:
             last = time.monotonic()
-            say(f"{len(results)} of {count} re-graded")
-    return results
+            say(f"{len(counted)} of {count} re-graded")
+    return counted
 
 
 def _regrade_one(run: _Run) -> _Regraded:

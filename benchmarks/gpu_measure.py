@@ -294,7 +294,7 @@ def run(check: Check, environment: Mapping[str, str]) -> None:
         gpu = f"GPU: {said['GPU']['found']}" if "GPU" in said else ""
         idle = check.gpu and said.get("GPU", {}).get("state") != "holds"
         state = "done" if found["fit"] and not idle else "failed"
-        return Step("the doctor", state, told="; ".join(filter(None, [found["verdict"], gpu, *bad])), values=found)
+        return Step("the doctor", state, told="; ".join(filter(None, [found["conclusion"], gpu, *bad])), values=found)
 
     def grade(name: str, on: Mapping[str, str]) -> Callable[[float], Step]:
         out = check.work / name.replace(" ", "-")

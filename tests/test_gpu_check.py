@@ -286,8 +286,8 @@ def test_points_that_differ_are_named() -> None:
 
 
 def test_the_doctors_json_is_found_between_other_lines() -> None:
-    came = Came(0, 1.0, [(0.1, "trying"), (0.2, '{"fit": true,'), (0.3, ' "verdict": "well"}'), (0.4, "warning: {")])
-    assert came.printed() == {"fit": True, "verdict": "well"}
+    came = Came(0, 1.0, [(0.1, "trying"), (0.2, '{"fit": true,'), (0.3, ' "conclusion": "well"}'), (0.4, "warning: {")])
+    assert came.printed() == {"fit": True, "conclusion": "well"}
     assert Came(0, 1.0, [(0.1, "no { object")]).printed() == {}
 
 

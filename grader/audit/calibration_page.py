@@ -114,12 +114,8 @@ def page(content: PageContent) -> str:
     if tables.readings:
         lines += ["## How reliably digits are read", "", *_READER, ""]
         lines += _folded("Both readers, per model and digit", _readings(tables.readings))
-    lines += [
-        "## Tables",
-        "",
-        *_conditions(tables.made),
-        *_folded("All thresholds, with their errors", _table(tables.rows)),
-    ]
+    lines += ["## Tables", "", *_conditions(tables.made)]
+    lines += _folded("All thresholds, with their errors", _table(tables.rows))
     lines += _folded(f"All {len(tables.models)} trained models", _models(tables.models))
     return "\n".join([*lines, ""])
 

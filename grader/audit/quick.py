@@ -73,9 +73,8 @@ def quick_results(
             failures[name] = why
         else:
             try:
-                results[name] = item_verdicts(
-                    replace(load_evidence(path), questions=questions), rubric, exercise.checks
-                )
+                evidence = replace(load_evidence(path), questions=questions)
+                results[name] = item_verdicts(evidence, rubric, exercise.checks)
             except GraderError as error:
                 failures[name] = str(error)
             path.unlink()

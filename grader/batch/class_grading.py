@@ -147,12 +147,8 @@ def _grade_into(out: Path, submissions: Path, options: ClassOptions, console: Co
             say(missing)
         todo = [job for job in jobs if not is_current(job)]
         done = frozenset(job.key for job in jobs) - {job.key for job in todo}
-        _show_plan(
-            ClassPlan(manifest.layout, manifest.handed_in, manifest.missing, done, manifest.remarks),
-            earlier,
-            console,
-            say,
-        )
+        plan = ClassPlan(manifest.layout, manifest.handed_in, manifest.missing, done, manifest.remarks)
+        _show_plan(plan, earlier, console, say)
         if todo:
             _look_at_disk(out, len(todo), say)
         executor, at_once, why = _executor(options, out, rubric, say)
@@ -351,8 +347,5 @@ def _executor(options: ClassOptions, out: Path, rubric: Rubric, say: Say) -> tup
     workers, bounds = slots_within(options.workers, rubric.limits)
     if warning := too_many(options.workers, bounds):
         say(warning)
-    return (
-        LocalExecutor(workers, out / WORKERS_LOG),
-        len(workers),
-        reason_for_one(options.workers, len(workers), bounds),
-    )
+    why = reason_for_one(options.workers, len(workers), bounds)
+    return LocalExecutor(workers, out / WORKERS_LOG), len(workers), why

@@ -32,7 +32,7 @@ class Manifest:
     layout: str
     handed_in: tuple[ClassSubmission, ...]
     missing: tuple[Student, ...]
-    remarks: tuple[str, ...] = ()  # remarks for staff
+    remarks: tuple[str, ...] = ()  # sentences for staff
     gradebook: GradebookSettings = field(default_factory=GradebookSettings)  # later runs keep them
     forgotten: tuple[str, ...] = ()  # digests of removed students, see `retention.py`
     roster: Path | None = None  # later runs use it if none is given

@@ -133,8 +133,8 @@ def _standing(job: Job) -> tuple[str, GradeReport | None]:
         or not set(job.remarks) <= set(report.remarks)
     ):
         return "run", None
-    same_grader = checksums.get("rubric") == rubric.sha256 and checksums.get("grader") == grader_checksum()
-    return ("current" if same_grader else "grade again"), report
+    is_current = checksums.get("rubric") == rubric.sha256 and checksums.get("grader") == grader_checksum()
+    return ("current" if is_current else "grade again"), report
 
 
 def _same_correct_code(job: Job, rubric: Rubric, exercise: Exercise) -> bool:

@@ -27,10 +27,10 @@
     a change: when, who, what, submission, old_points, new_points, old_penalty, new_penalty, items, why, rubric, grader
     items: by id, those whose points changed: [old, new]
 
-`doctor`: fit, verdict, promises
+`doctor`: fit, conclusion, promises
     a promise: title, state (holds, weak or broken), found, fix
 
-`audit`: sound, summary, troubles, notes, solutions, files
+`audit`: sound, summary, troubles, remarks, solutions, files
     a trouble: kind, subject, text
     a solution: name, kind, `foretold`, lost (by item, in points)
 
@@ -163,7 +163,7 @@ def doctor_values(promises: Sequence[Promise]) -> Values:
 
     rows = [{"title": p.title, "state": str(p.state), "found": p.found, "fix": p.fix} for p in promises]
     fit = not any(promise.state is PromiseState.BROKEN for promise in promises)
-    return {"fit": fit, "verdict": conclusion(promises), "promises": rows}
+    return {"fit": fit, "conclusion": conclusion(promises), "promises": rows}
 
 
 def audit_values(trial: CorpusTrial) -> Values:
@@ -175,7 +175,7 @@ def audit_values(trial: CorpusTrial) -> Values:
         "sound": audit.has_no_problems,
         "summary": summary(audit),
         "troubles": [{"kind": t.kind, "subject": t.subject, "text": t.text} for t in audit.problems],
-        "notes": list(audit.remarks),
+        "remarks": list(audit.remarks),
         "solutions": [
             {
                 "name": row.name,

@@ -1,4 +1,4 @@
-"""The examination: builds boxes that attempt what a box must prevent, and examines one promise after the other."""
+"""The examination: builds boxes that attempt what a box must prevent, and checks one promise after the other."""
 
 from __future__ import annotations
 

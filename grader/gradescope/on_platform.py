@@ -76,7 +76,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _remarks(root: Path, rubric: Path) -> list[str]:
-    """Notes for staff on the container and the assignment's settings."""
+    """Remarks for staff on the container and the assignment's settings."""
     try:
         course = load_rubric(rubric)[0]
     except (GraderError, Unreadable, OSError):

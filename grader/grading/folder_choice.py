@@ -54,7 +54,7 @@ def own_folder(
 ) -> Iterator[Path]:
     """The folder for the notebook's run, locked against other graders; without `out` it is chosen below `RUNS`.
 
-    A note in the folder names the notebook and the rubric.
+    `.source` in the folder names the notebook and the rubric.
 
     Raises:
         GraderError: `out` belongs to another notebook or a class, or another grader is working there.
@@ -70,7 +70,7 @@ def own_folder(
 
 
 def class_folder(submissions: Path, parts: Sequence[str] | None, part: str = "") -> Path:
-    """The folder below `RUNS` for a class that is graded to this extent, with a note that names its submissions.
+    """The folder below `RUNS` for a class that is graded to this extent, with the submissions recorded in it.
 
     A `part` of the class, "part-2-of-8", has its own folder.
     """
@@ -190,7 +190,7 @@ def _refuse_another(folder: Path, owner: str, submission: Submission, *, replace
 def _of_another(folder: Path, owner: str, submission: Submission) -> str:
     """The reason why the notebook cannot use the folder, for an error message; empty if it can.
 
-    A folder without a note, from an older version, is the notebook's if its run was of the same text. Nothing is
+    A folder without `.source`, from an older version, is the notebook's if its run was of the same text. Nothing is
     changed.
     """
     if (folder / CLASS).exists() or class_above(folder) is not None:
@@ -208,7 +208,7 @@ _OBJECT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 
 def _text_under(path: Path, key: str) -> str:
-    """The text under the key in a folder's note or a class's file; empty if there is none."""
+    """The text under the key in `.source` or a class's file; empty if there is none."""
     try:
         text = read_json(path, _OBJECT, MAX_CLASS if path.name == CLASS else _MAX_SOURCE).get(key)
     except Unreadable:
@@ -217,12 +217,12 @@ def _text_under(path: Path, key: str) -> str:
 
 
 def _source(folder: Path) -> str:
-    """The owner of the folder, according to its note; empty without a note."""
+    """The recorded owner of the folder; empty without one."""
     return source.of if (source := read_source(folder)) else ""
 
 
 def _is_for(folder: Path, owner: str) -> bool:
-    """Whether the folder belongs to the owner, by its note or its class, or has no owner."""
+    """Whether the folder belongs to the owner, by `.source` or its class, or has no owner."""
     if _source(folder) == owner:
         return True
     if submissions := _text_under(folder / CLASS, "submissions"):

@@ -55,12 +55,12 @@ _SOURCE: TypeAdapter[Source] = TypeAdapter(Source)
 
 
 def write_source(folder: Path, of: Path, rubric: Path | None = None) -> None:
-    """Writes a note on the folder's notebook or class, and its rubric."""
+    """Records the folder's notebook or class, and its rubric."""
     write_json(folder / SOURCE, _SOURCE, Source(str(of.resolve()), str(rubric.resolve()) if rubric else ""))
 
 
 def read_source(folder: Path) -> Source | None:
-    """The folder's note on its notebook or class; None without a note."""
+    """The folder's notebook or class, and its rubric; None if they are not recorded."""
     try:
         return read_json(folder / SOURCE, _SOURCE, _MAX_SMALL)
     except Unreadable:

@@ -133,7 +133,7 @@ def test_a_defect_counts_where_it_spoils_pictures_and_a_correct_model_everywhere
     checks = (
         CheckVerdict("component", "", Outcome.FAILED, 0, 1000, ""),
         CheckVerdict(CHECK, "", Outcome.PARTIAL, 500, 1000, "", level=level),
-        CheckVerdict("other", "", Outcome.SKIPPED, 0, 500, "not judged"),
+        CheckVerdict("other", "", Outcome.SKIPPED, 0, 500, "not graded"),
     )
     items = [ItemVerdict(f"{part}.training", "", Outcome.PARTIAL, 500, 2500, checks) for part in ("one", "two")]
     pictures = frozenset({CHECK, "other"})

@@ -71,7 +71,7 @@ def test_unexpected_losses_are_reported() -> None:
     assert told(result) == {"unexpected": ["slip"]}
     assert states(result, "slip")["one.draw"] == SolutionState.UNTOUCHED
     assert states(result, "slip")["two.turn"] == SolutionState.UNEXPECTED
-    assert states(result, "slip")["two.draw"] == SolutionState.UNGRADED  # the reference's, judged in its own row
+    assert states(result, "slip")["two.draw"] == SolutionState.UNGRADED  # the reference's, graded in its own row
 
 
 def test_losses_of_correct_solutions_undecided_and_missing_verdicts_are_reported() -> None:

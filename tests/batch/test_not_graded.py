@@ -27,7 +27,7 @@ UPLOADS = ("canvas", "moodle", "gradescope", "nbgrader")
 PARTIAL = GradebookSettings(upload_partial=True)
 
 
-def judged(*trained: str, needs_review: str = "") -> GradeReport:
+def report_of(*trained: str, needs_review: str = "") -> GradeReport:
     """A perfect report of a run that trained these parts; one item may await manual review."""
     items = []
     for item in RUBRIC.items:
@@ -50,7 +50,7 @@ def rows(*reports: GradeReport) -> list[GradebookRow]:
     return [replace(one, report=report) for one, report in zip(made, reports, strict=True)]
 
 
-COMPONENTS = rows(judged(), judged())
+COMPONENTS = rows(report_of(), report_of())
 
 
 def table(data: bytes) -> list[dict[str, str]]:
@@ -58,7 +58,7 @@ def table(data: bytes) -> list[dict[str, str]]:
 
 
 def test_every_form_of_a_report_has_the_maximum_of_what_was_graded() -> None:
-    report = judged()
+    report = report_of()
     page, student = report_html(report), feedback_html(report, (), None)
     for text in (feedback_text(report), page, student):
         assert "4 / 4" in text or "4</span><span" in text
@@ -70,14 +70,14 @@ def test_every_form_of_a_report_has_the_maximum_of_what_was_graded() -> None:
 
 
 def test_gradescope_gets_no_number_for_a_part_of_the_rubric() -> None:
-    results = results_json(judged("one"))
+    results = results_json(report_of("one"))
     assert "score" not in results
     assert results["extra_data"]["max_score"] is None
     for test in results["tests"]:
         assert {"score", "max_score", "status"}.isdisjoint(test)
     assert "No score yet: 8 of 8 points so far" in results["output"]
     assert results["tests"][3]["output"].startswith("–")
-    whole = results_json(judged("one", "two"))
+    whole = results_json(report_of("one", "two"))
     assert (whole["score"], [test["score"] for test in whole["tests"]]) == (9, [2, 4, 2, 1])
 
 
@@ -88,7 +88,7 @@ def test_gradescope_gets_no_number_for_a_part_of_the_rubric() -> None:
 def test_files_for_other_systems_are_written_only_when_asked_for_and_say_so(
     trained: tuple[str, ...], name: str, points: str
 ) -> None:
-    class_rows = rows(judged(*trained), judged(*trained))
+    class_rows = rows(report_of(*trained), report_of(*trained))
     plain = gradebooks(class_rows, RUBRIC, GradebookSettings())
     assert list(plain.files) == ["gradebook.csv"]
     assert any(f"{points} of 9 points" in remark and "--upload-partial" in remark for remark in plain.remarks)
@@ -125,13 +125,13 @@ def test_the_page_of_the_class_shows_dashes_and_says_why() -> None:
     assert text.count('<td class="cell none" data-value="-1">–') == 4
     assert "0 / " not in text
     assert "<small>out of 4</small>" in text
-    whole = class_page(rows(judged("one", "two"), judged("one", "two")), RUBRIC, "Toy").partition("</style>")[2]
+    whole = class_page(rows(report_of("one", "two"), report_of("one", "two")), RUBRIC, "Toy").partition("</style>")[2]
     assert "cell none" not in whole
     assert "Not graded in full" not in whole
 
 
 def test_complete_grades_are_uploaded_beside_incomplete_ones() -> None:
-    books = gradebooks(rows(judged("one", "two"), judged()), RUBRIC, GradebookSettings())
+    books = gradebooks(rows(report_of("one", "two"), report_of()), RUBRIC, GradebookSettings())
     lines = table(books.files["gradebook-canvas.csv"])
     assert [line["Student"] for line in lines[1:]] == ["Lovelace, Ada"]
     assert list(lines[0].values())[-1] == "9"
@@ -140,17 +140,17 @@ def test_complete_grades_are_uploaded_beside_incomplete_ones() -> None:
 
 
 def test_points_that_await_review_are_not_zero_in_a_record() -> None:
-    waiting = judged("one", "two", needs_review="two.function")
+    waiting = report_of("one", "two", needs_review="two.function")
     assert report_json(waiting)["items"][2]["points"] is None
     assert (report_json(waiting)["points"], report_json(waiting)["max_points"]) == (7, 7)
-    books = gradebooks(rows(waiting, judged("one", "two")), RUBRIC, GradebookSettings())
+    books = gradebooks(rows(waiting, report_of("one", "two")), RUBRIC, GradebookSettings())
     assert [line["Student"] for line in table(books.files["gradebook-canvas.csv"])[1:]] == ["Zoë Müller"]
     assert "2 points await manual review" in feedback_text(waiting)
 
 
 def test_no_student_gets_a_zero_while_a_submission_is_unmatched() -> None:
     zeros = GradebookSettings(missing_is_zero=True)
-    graded, stranger = rows(judged("one", "two"), judged("one", "two"))
+    graded, stranger = rows(report_of("one", "two"), report_of("one", "two"))
     missing = GradebookRow("105", StudentState.MISSING, replace(ADA, id="105", email="105@uni.example"))
     for others, points in ([graded], "0"), ([graded, replace(stranger, student=None)], ""):
         books = gradebooks([*others, missing], RUBRIC, zeros)

@@ -72,7 +72,7 @@ def _may_be_called(thing: object) -> bool:
     return callable(thing) and not inspect.iscoroutinefunction(thing)
 
 
-def judged(student: dict[str, Any], questions: dict[Stage, dict[str, Any]]) -> tuple[ItemVerdict, ...]:
+def graded(student: dict[str, Any], questions: dict[Stage, dict[str, Any]]) -> tuple[ItemVerdict, ...]:
     arrays, answers, faults = {}, {}, dict[str, Fault]()
     for part in EXERCISE.parts:
         for stage in (Stage.of("components", part), Stage.of("sampling", part)):
@@ -91,7 +91,7 @@ def test_a_module_of_the_box_earns_nothing(path: Path, monkeypatch: pytest.Monke
     variables = contents(path)
     assert len(variables) > 4 or len(ast.parse(path.read_text(encoding="utf-8")).body) <= 1  # a docstring alone
     for student in handed_in(variables):
-        for item in judged(student, questions):
+        for item in graded(student, questions):
             may_earn = item.id.endswith(".reparameterization") and hands_back_mu(student)
             assert item.points_milli == 0 or may_earn, item
 
@@ -107,4 +107,4 @@ def hands_back_mu(student: dict[str, Any]) -> bool:
 
 def test_the_untouched_template_is_what_that_is_compared_with() -> None:
     questions = EXERCISE.questions(np.random.default_rng(5), RUBRIC.sizes)
-    assert not any(item.points_milli for item in judged(template(), questions))
+    assert not any(item.points_milli for item in graded(template(), questions))

@@ -22,7 +22,7 @@ from grader.exercises.vae_mnist.data import ensure_mnist, load_mnist
 
 ROOT = Path(__file__).parents[2]
 Images = NDArray[np.float32]
-judging = import_module("grader.exercises.vae_mnist.classifier.pretrained")  # the package's own name
+pretrained = import_module("grader.exercises.vae_mnist.classifier.pretrained")  # the package's own name
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +33,10 @@ def digits() -> tuple[Images, NDArray[np.int64]]:
 
 def test_digits_are_recognised(digits: tuple[Images, NDArray[np.int64]]) -> None:
     images, labels = digits[0][:1500], digits[1][:1500]
-    judgement = classify(images)
-    assert (judgement.labels == labels).mean() > 0.99
-    assert judgement.labels.dtype == np.int64
-    assert judgement.features.shape == (1500, published.WIDTHS[-1])
+    prediction = classify(images)
+    assert (prediction.labels == labels).mean() > 0.99
+    assert prediction.labels.dtype == np.int64
+    assert prediction.features.shape == (1500, published.WIDTHS[-1])
 
 
 @pytest.mark.long
@@ -56,9 +56,9 @@ def test_the_same_pictures_give_the_same_numbers(digits: tuple[Images, NDArray[n
 
 
 def test_no_pictures_give_no_labels() -> None:
-    judgement = classify(np.empty((0, 1, 28, 28), dtype=np.float32))
-    assert judgement.labels.shape == (0,)
-    assert judgement.features.shape == (0, published.WIDTHS[-1])
+    prediction = classify(np.empty((0, 1, 28, 28), dtype=np.float32))
+    assert prediction.labels.shape == (0,)
+    assert prediction.features.shape == (0, published.WIDTHS[-1])
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_missing_and_changed_weights_are_refused(tmp_path: Path, monkeypatch: py
     content = bytearray(published.PATH.read_bytes())
     path = tmp_path / "classifier.onnx"
     monkeypatch.setattr(published, "PATH", path)
-    judging._network.cache_clear()
+    pretrained._network.cache_clear()
     with pytest.raises(ClassifierError, match="missing"):
         classify(empty)
     content[-1] ^= 1
@@ -91,7 +91,7 @@ def test_missing_and_changed_weights_are_refused(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(published, "SHA256", hashlib.sha256(b"no network").hexdigest())
     with pytest.raises(ClassifierError, match="not a network"):
         classify(empty)
-    judging._network.cache_clear()
+    pretrained._network.cache_clear()
 
 
 def test_an_exported_network_says_what_the_trained_one_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,21 +105,21 @@ def test_an_exported_network_says_what_the_trained_one_says(tmp_path: Path, monk
     monkeypatch.setattr(published, "PATH", tmp_path / "small.onnx")
     monkeypatch.setattr(published, "WIDTHS", widths)
     monkeypatch.setattr(published, "SHA256", hashlib.sha256(content).hexdigest())
-    judging._network.cache_clear()
-    outputs = dict(zip(("features", "probabilities"), judging._network().run(None, {"x": x.numpy()}), strict=True))
-    judgement = classify(x.numpy())
-    judging._network.cache_clear()
+    pretrained._network.cache_clear()
+    outputs = dict(zip(("features", "probabilities"), pretrained._network().run(None, {"x": x.numpy()}), strict=True))
+    prediction = classify(x.numpy())
+    pretrained._network.cache_clear()
     with torch.inference_mode():
         features, logits = network.features(x), network(x)
-    np.testing.assert_allclose(judgement.features, features.numpy(), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(prediction.features, features.numpy(), rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(outputs["probabilities"], logits.softmax(dim=1).numpy(), rtol=1e-4, atol=1e-6)
-    assert (judgement.labels == outputs["probabilities"].argmax(axis=1)).all()
+    assert (prediction.labels == outputs["probabilities"].argmax(axis=1)).all()
     assert network.training is False
     assert isinstance(network.convolutions[0][1], torch.nn.BatchNorm2d), "exporting leaves the network as it was"
     assert as_onnx(network) == content
 
 
-def test_judging_needs_no_pytorch() -> None:
+def test_classifying_needs_no_pytorch() -> None:
     code = (
         "import sys; import numpy as np; from grader.exercises.vae_mnist.classifier import classify; "
         "classify(np.zeros((3, 1, 28, 28), np.float32)); print('torch' in sys.modules)"

@@ -18,7 +18,7 @@ from grader.records import CheckSpec, Evidence, Fault, Finding, ItemVerdict, Out
 NOTHING = Evidence({}, {}, {})
 
 
-def judged(*checks: tuple[Any, int, tuple[str, ...]]) -> ItemVerdict:
+def verdict_of(*checks: tuple[Any, int, tuple[str, ...]]) -> ItemVerdict:
     """The verdict on an item whose checks, worth so many thousandths, find, raise or return that."""
     named = {f"check_{n}": _check(what) for n, (what, _, _) in enumerate(checks)}
     specs = tuple(CheckSpec(f"check_{n}", milli, {}, presupposes) for n, (_, milli, presupposes) in enumerate(checks))
@@ -58,7 +58,7 @@ def _check(what: Any) -> Check:
     ],
 )
 def test_a_score_becomes_points(score: float | None, points: int, outcome: Outcome) -> None:
-    verdict = judged((score, 1500, ()))
+    verdict = verdict_of((score, 1500, ()))
     assert (verdict.points_milli, verdict.outcome, verdict.checks[0].outcome) == (points, outcome, outcome)
     assert verdict.checks[0].hint == ("" if outcome is Outcome.PASSED else "look there")
     assert verdict.checks[0].title == "What is found is found."
@@ -66,7 +66,7 @@ def test_a_score_becomes_points(score: float | None, points: int, outcome: Outco
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.integers(1, 80).map(lambda steps: 250 * steps)), min_size=1, max_size=8))
 def test_sums_are_exact_and_within_the_item(checks: list[tuple[float, int]]) -> None:
-    verdict = judged(*[(score, milli, ()) for score, milli in checks])
+    verdict = verdict_of(*[(score, milli, ()) for score, milli in checks])
     assert verdict.points_milli == sum(check.points_milli for check in verdict.checks)
     assert verdict.max_points_milli == sum(milli for _, milli in checks)
     assert all(0 <= check.points_milli <= check.max_points_milli for check in verdict.checks)
@@ -74,7 +74,7 @@ def test_sums_are_exact_and_within_the_item(checks: list[tuple[float, int]]) -> 
 
 
 def test_a_missing_answer_earns_no_points_and_has_its_reason() -> None:
-    verdict = judged((NotAnswered(Fault("student", "`Encoder` is not defined")), 1000, ()), (1.0, 500, ()))
+    verdict = verdict_of((NotAnswered(Fault("student", "`Encoder` is not defined")), 1000, ()), (1.0, 500, ()))
     assert (verdict.points_milli, verdict.outcome) == (500, Outcome.PARTIAL)
     assert verdict.checks[0].outcome is Outcome.FAILED
     assert verdict.checks[0].message == "`Encoder` is not defined"
@@ -94,7 +94,7 @@ def test_a_missing_answer_earns_no_points_and_has_its_reason() -> None:
     ],
 )
 def test_grader_faults_need_review_and_leave_the_other_checks_alone(what: Any, said: str) -> None:
-    verdict = judged((what, 1000, ()), (1.0, 500, ()))
+    verdict = verdict_of((what, 1000, ()), (1.0, 500, ()))
     assert verdict.outcome is Outcome.NEEDS_REVIEW
     assert [check.outcome for check in verdict.checks] == [Outcome.NEEDS_REVIEW, Outcome.PASSED]
     assert verdict.points_milli == 500
@@ -102,30 +102,30 @@ def test_grader_faults_need_review_and_leave_the_other_checks_alone(what: Any, s
 
 
 def test_a_check_that_presupposes_a_failed_one_is_skipped() -> None:
-    verdict = judged((0.0, 1000, ()), (1.0, 500, ("check_0",)), (1.0, 250, ("check_1",)))
+    verdict = verdict_of((0.0, 1000, ()), (1.0, 500, ("check_0",)), (1.0, 250, ("check_1",)))
     assert [check.outcome for check in verdict.checks] == [Outcome.FAILED, Outcome.SKIPPED, Outcome.SKIPPED]
     assert verdict.checks[1].message == "not met, because this failed: What is found is found."
     assert verdict.points_milli == 0
 
 
 def test_a_check_that_presupposes_an_undecided_one_needs_review() -> None:
-    verdict = judged((NotAnswered(Fault("ours", "the probe broke")), 1000, ()), (1.0, 500, ("check_0",)))
+    verdict = verdict_of((NotAnswered(Fault("ours", "the probe broke")), 1000, ()), (1.0, 500, ("check_0",)))
     assert verdict.checks[1].outcome is Outcome.NEEDS_REVIEW
     assert verdict.checks[1].message.startswith("not graded, because an earlier check could not be graded: ")
 
 
 def test_a_check_that_presupposes_a_partly_lost_one_is_graded() -> None:
-    verdict = judged((0.2, 1000, ()), (1.0, 500, ("check_0",)))
+    verdict = verdict_of((0.2, 1000, ()), (1.0, 500, ("check_0",)))
     assert verdict.points_milli == 750
 
 
 def test_a_check_that_presupposes_one_under_review_needs_review_too() -> None:
-    verdict = judged((None, 1000, ()), (1.0, 500, ("check_0",)))
+    verdict = verdict_of((None, 1000, ()), (1.0, 500, ("check_0",)))
     assert [check.outcome for check in verdict.checks] == [Outcome.NEEDS_REVIEW] * 2
 
 
 def test_checks_whose_questions_were_not_due_are_skipped() -> None:
-    verdict = judged((NotAnswered(Fault("nobody", "")), 1000, ()), (1.0, 500, ("check_0",)))
+    verdict = verdict_of((NotAnswered(Fault("nobody", "")), 1000, ()), (1.0, 500, ("check_0",)))
     assert verdict.outcome is Outcome.SKIPPED
     assert "failed" not in verdict.checks[1].message
 

@@ -78,7 +78,7 @@ def check_answer(data: bytes) -> None:
 
 
 def check_stored(path: Path, data: bytes) -> None:
-    """The property: evidence that the judge can weigh, or one line."""
+    """The property: evidence that can be graded, or one line."""
     path.write_bytes(data)
     try:
         evidence = load_evidence(path)

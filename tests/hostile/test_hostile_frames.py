@@ -1,4 +1,4 @@
-"""Damaged streams of frames end a run with a sentence or are filed; what was filed can be judged, shown and written."""
+"""Damaged streams of frames end a run with a sentence or are filed; what was filed can be graded, shown and written."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from test_hostile_evidence import STORED
 
 from grader.errors import GraderError
 from grader.evidence import load_evidence, save_evidence
-from grader.grading import regrade as judging
+from grader.grading import regrade as regrading
 from grader.grading.follow_through import Replacement, Retraining
 from grader.grading.grade import make_report
 from grader.grading.regrade import regrade, verdicts
@@ -74,9 +74,9 @@ def graded(exercise: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 def refilled(graded: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Gives the folder as it was, with changed files."""
     monkeypatch.setattr(os, "fsync", lambda handle: None)  # these would be done thousands of times
-    monkeypatch.setattr(judging, "grader_checksum", lambda: "b" * 64)
-    monkeypatch.setattr(judging, "versions", dict)
-    monkeypatch.setattr(judging, "load_rubric", functools.cache(load_rubric))
+    monkeypatch.setattr(regrading, "grader_checksum", lambda: "b" * 64)
+    monkeypatch.setattr(regrading, "versions", dict)
+    monkeypatch.setattr(regrading, "load_rubric", functools.cache(load_rubric))
 
     def fill(**changed: bytes) -> Path:
         folder = tmp_path / "run"
@@ -91,12 +91,12 @@ def refilled(graded: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.Monke
 
 def check(folder: Path, rubric_path: Path) -> None:
     """The property: one line, or a report whose points the rubric allows; the same for the folder's verdicts alone."""
-    rubric, toy = judging.load_rubric(rubric_path)
+    rubric, toy = regrading.load_rubric(rubric_path)
     allowed = {item.id: item.points_milli for item in rubric.items}
-    for judged in (lambda: verdicts(folder, rubric, toy), lambda: regrade(folder, rubric_path).items):
+    for grading in (lambda: verdicts(folder, rubric, toy), lambda: regrade(folder, rubric_path).items):
         try:
             with np.errstate(all="ignore"):
-                items = judged()
+                items = grading()
         except GraderError as error:
             check_reason(str(error))
         else:

@@ -38,13 +38,13 @@ def test_no_two_locks_pin_a_package_differently() -> None:
 
 
 def test_grading_installs_no_developer_tools_and_re_grading_no_pytorch() -> None:
-    grading, judging = pins("requirements.lock"), pins("requirements-regrade.lock")
+    grading, regrading = pins("requirements.lock"), pins("requirements-regrade.lock")
     student, develop = pins("requirements-student.lock"), pins("requirements-develop.lock")
     assert not FOR_DEVELOPERS & (grading.keys() | student.keys())
     assert develop.keys() >= FOR_DEVELOPERS
-    assert not {"torch", "torchvision", "ipykernel"} & judging.keys()
-    assert not any(CUDA.fullmatch(name) for name in [*judging, *pins("requirements-cpu.lock")])
-    assert len(judging) <= (len(grading) + len(student)) / 2
+    assert not {"torch", "torchvision", "ipykernel"} & regrading.keys()
+    assert not any(CUDA.fullmatch(name) for name in [*regrading, *pins("requirements-cpu.lock")])
+    assert len(regrading) <= (len(grading) + len(student)) / 2
 
 
 def test_the_locks_contain_the_packages_that_the_project_names() -> None:

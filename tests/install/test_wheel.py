@@ -135,14 +135,14 @@ def test_re_grading_needs_neither_pytorch_nor_jupyter(installed: Installed, whee
         pytest.skip("one environment for re-grading is enough")
     installed.run("practice", "one", "kl_without_log")
     installed.run("check", Path("one", "kl_without_log.ipynb"), "--out", "checked", code=0)
-    judge = tmp_path / "judge"
-    venv.create(judge, with_pip=True)
-    pip = [str(judge / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    environment = tmp_path / "regrade"
+    venv.create(environment, with_pip=True)
+    pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     lock = ["--require-hashes", "-r", str(ROOT / "requirements-regrade.lock")]
     for line in ([*pip, *lock], [*pip, "--no-deps", str(wheel)]):
         done = subprocess.run(line, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-    judging = Installed(judge / "bin" / "vae-grader", installed.folder, ())
-    assert "vae.loss" in judging.run("regrade", "checked")
-    assert "vae-autograder[grade]" in judging.run("grade", Path("one", "kl_without_log.ipynb"), code=2)
-    assert "kl_without_log" in judging.run("grade-class", "one", "--plan")
+    regrading = Installed(environment / "bin" / "vae-grader", installed.folder, ())
+    assert "vae.loss" in regrading.run("regrade", "checked")
+    assert "vae-autograder[grade]" in regrading.run("grade", Path("one", "kl_without_log.ipynb"), code=2)
+    assert "kl_without_log" in regrading.run("grade-class", "one", "--plan")

@@ -26,7 +26,7 @@ def failed(name: str, message: str, outcome: Outcome = Outcome.FAILED) -> object
 
 def lost(id: str, *messages: str) -> ItemVerdict:
     checks = [failed(f"check_{n}", message) for n, message in enumerate(messages)]
-    checks.append(failed("last", "not judged, because this one failed: check_0 holds.", Outcome.SKIPPED))
+    checks.append(failed("last", "not graded, because this one failed: check_0 holds.", Outcome.SKIPPED))
     return ItemVerdict(id, f"Implement {id}", Outcome.FAILED, 0, 1000 * len(checks), tuple(checks))  # type: ignore[arg-type]
 
 

@@ -42,7 +42,7 @@ class Discovery:
     handed_in: tuple[ClassSubmission, ...]  # by key
     missing: tuple[Student, ...]  # on the roster, without a submission
     layout: str
-    remarks: tuple[str, ...] = ()  # remarks for staff
+    remarks: tuple[str, ...] = ()  # sentences for staff
 
 
 @dataclass

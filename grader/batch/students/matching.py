@@ -118,11 +118,9 @@ def _match(owner: Owner, roster: Roster, common: Collection[str], usual: Collect
         return _by_words(owner.text, roster, common, usual)
     match = _by_clues(owner.clues, roster)
     others = _all(roster, (ClueKind.NAME,), _runs(_words(owner.before))) - {match.student.id if match.student else ""}
-    return (
-        StudentMatch(doubt="another student's name comes first in the file's name")
-        if match.student and others
-        else match
-    )
+    if match.student and others:
+        return StudentMatch(doubt="another student's name comes first in the file's name")
+    return match
 
 
 def _by_clues(clues: Sequence[Clue], roster: Roster) -> StudentMatch:

@@ -110,22 +110,27 @@ def test_a_flood_of_lines_is_shown_once_a_second_and_nothing_where_no_cell_runs(
 # The screen.
 
 
+END = "<end of what was written>"
+
+
 class Terminal:
     """A terminal of so many columns, with everything that was written to it."""
 
     def __init__(self, columns: int) -> None:
         self._reading, writing = pty.openpty()
-        os.set_blocking(self._reading, False)
         import termios
 
         termios.tcsetwinsize(writing, (24, columns))
         self.stream: IO[str] = os.fdopen(writing, "w")
 
     def written(self) -> str:
-        try:
-            return os.read(self._reading, 1 << 20).decode()
-        except BlockingIOError:
-            return ""
+        # The kernel hands over what was written piece by piece: everything has arrived when the end has.
+        self.stream.write(END)
+        self.stream.flush()
+        data = b""
+        while not data.endswith(END.encode()):
+            data += os.read(self._reading, 1 << 20)
+        return data.decode().removesuffix(END)
 
     def close(self) -> None:
         self.stream.close()

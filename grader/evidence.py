@@ -108,15 +108,15 @@ def _header(data: bytes) -> tuple[set[str], dict[str, Any]]:
         raise Rejected(_NO_FILE)
     try:
         header = json.loads(data[_HEADER.size : _HEADER.size + size], object_pairs_hook=_unique)
-        notes = header.pop("__metadata__", None) or {}
+        metadata = header.pop("__metadata__", None) or {}
         kinds = {entry["dtype"] for entry in header.values()}
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         raise Rejected(_NO_FILE) from None
     if len(header) > MAX_TENSORS or any(len(name) > MAX_NAME for name in header):
         raise Rejected("the answer holds too many arrays, or names that are too long")
-    if not all(isinstance(kind, str) for kind in kinds) or not isinstance(notes, dict):
+    if not all(isinstance(kind, str) for kind in kinds) or not isinstance(metadata, dict):
         raise Rejected(_NO_FILE)
-    return kinds, notes
+    return kinds, metadata
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -180,10 +180,10 @@ def load_evidence(path: Path) -> Evidence:
     """
     try:
         data = leading_bytes(path, MAX_FILE, _HEADER.size + MAX_HEADER)
-        kinds, notes = _header(data)
+        kinds, metadata = _header(data)
         if not kinds <= _STORED:
             raise Rejected("other kinds of numbers")
-        faults = _faults(notes)
+        faults = _faults(metadata)
         with safe_open(path, "np") as file:
             names = list(file.keys())
     except (Unreadable, Rejected, SafetensorError, OSError) as reason:
@@ -259,14 +259,14 @@ class _LazyMapping(Mapping[str, Any]):
         return len(self._makers())
 
 
-def _faults(notes: Mapping[str, Any]) -> dict[str, Fault]:
-    """The faults among the file's notes.
+def _faults(metadata: Mapping[str, Any]) -> dict[str, Fault]:
+    """The faults in the file's metadata.
 
     Raises:
         Rejected: they are not what `save_evidence` wrote.
     """
     try:
-        entries: Mapping[str, tuple[str, str]] = json.loads(notes["faults"], object_pairs_hook=_unique)
+        entries: Mapping[str, tuple[str, str]] = json.loads(metadata["faults"], object_pairs_hook=_unique)
         faults = {source: Fault(Blame(blame), message) for source, (blame, message) in entries.items()}
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         raise Rejected("its faults cannot be read") from None

@@ -278,28 +278,30 @@ def _classes(tables: Tables) -> Iterator[str]:
     for (item, _), worth in {(m.item, m.check): m.max_milli for m in tables.measurements}.items():
         most[item] += worth
     groups = {
-        (item, said): sorted(
-            (earned.get((r.item, r.model), 0), r.model) for r in tables.ratings if r.item == item and _said(r) == said
+        (item, named_class): sorted(
+            (earned.get((r.item, r.model), 0), r.model)
+            for r in tables.ratings
+            if r.item == item and _class_of(r) == named_class
         )
         for item in most
-        for said in (*CLASSES, _DIFFERENT)
+        for named_class in (*CLASSES, _DIFFERENT)
     }
     yield "| item | both viewers | strips | points earned | of |"
     yield "| --- | --- | ---: | ---: | ---: |"
-    for (item, said), models in groups.items():
+    for (item, named_class), models in groups.items():
         if models:
             points = [points_text(milli) for milli, _ in models]
             ends = f"{points[0]} to {points[-1]}, median {points[len(points) // 2]}"
             ends = f"each {points[0]}" if points[0] == points[-1] else ends
-            yield f"| `{item}` | {said} | {len(models)} | {ends} | {points_text(most[item])} |"
+            yield f"| `{item}` | {named_class} | {len(models)} | {ends} | {points_text(most[item])} |"
     lines = ["| item | both viewers | models, with their points |", "| --- | --- | --- |"]
-    for (item, said), models in groups.items():
+    for (item, named_class), models in groups.items():
         named = ", ".join(f"{plain_name(name)} ({points_text(milli)})" for milli, name in models)
-        lines += [f"| `{item}` | {said} | {named} |"] if models else []
+        lines += [f"| `{item}` | {named_class} | {named} |"] if models else []
     yield from ("", *_folded("Each sorted strip, with the points of its model", [*lines, ""]))
 
 
-def _said(rating: StripRating) -> str:
+def _class_of(rating: StripRating) -> str:
     """The class that both viewers chose, or `_DIFFERENT`."""
     return rating.first if rating.first == rating.second else _DIFFERENT
 

@@ -178,7 +178,7 @@ def _of_row(row: SolutionResult) -> Iterator[Problem]:
         yield Problem("undecided", row.name, f"{loss.item}: {loss.check}: {loss.message}")
     if row.kind == VARIANT:
         unfair = (loss for loss in row.losses if loss.component or not row.weak)
-        yield from (Problem("honest", row.name, _told(loss)) for loss in unfair)
+        yield from (Problem("honest", row.name, _loss_text(loss)) for loss in unfair)
         return
     if row.survives:
         yield Problem("survivor", row.name, f"lost no points on {', '.join(row.foretold)}: {row.story}")
@@ -187,13 +187,13 @@ def _of_row(row: SolutionResult) -> Iterator[Problem]:
             yield Problem("kept", row.name, f"lost no points on {square.item}")
         if square.state is SolutionState.UNEXPECTED:
             item_losses = [loss for loss in row.losses if loss.item == square.item]
-            yield from (Problem("unexpected", row.name, _told(loss)) for loss in item_losses)
+            yield from (Problem("unexpected", row.name, _loss_text(loss)) for loss in item_losses)
     for item, most in row.ceilings.items():
         if (points := row.earned_milli.get(item, 0) / 1000) > most:
             yield Problem("ceiling", row.name, f"{item}: got {points:g} points, expected at most {most:g}")
 
 
-def _told(loss: CheckLoss) -> str:
+def _loss_text(loss: CheckLoss) -> str:
     return f"{loss.item}: {loss.check} lost {points_text(loss.lost_milli)}: {loss.message}"
 
 
@@ -214,7 +214,7 @@ def _untrue(rows: Sequence[SolutionResult], causes: Collection[str], *, whole: b
     for row in rows:
         for cause in causes:
             if (loss := stated.get((row.name, cause))) is not None and cause not in row.causes:
-                yield Problem("untrue", row.name, _told(loss))
+                yield Problem("untrue", row.name, _loss_text(loss))
     for cause in dict.fromkeys(causes) if whole else ():
         if any(cause == other for _, other in stated):
             continue

@@ -221,7 +221,7 @@ def _given_cells(warm: WarmProcess) -> tuple[str, ...]:
 
 
 def _ask(warm: WarmProcess, plan: Plan, stage: Stage, questions: bytes, folder: Path, inbox: Inbox) -> None:
-    """Puts the stage's answers and notes into the inbox, recorded by the box's own recorder."""
+    """Puts what the box's own recorder writes about the stage into the inbox: answers, or why there is none."""
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "answers").mkdir(parents=True)
     (folder / "questions.safetensors").write_bytes(questions)

@@ -81,7 +81,7 @@ class DryRun:
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class _TrialRun:
     """A stored run and how to re-grade it; without a ruling, its own overrides apply."""
 
     name: str
@@ -105,7 +105,7 @@ def dry_run(root: Path, rubric_path: Path, texts: Sequence[str], jobs: int, say:
     with_changes(rubric, changes)
     folders = _class_runs(root) if (root / CLASS).exists() else graded_folders(root)
     rulings, remarks = _rulings(root, folders.values(), rubric)
-    runs = [_Run(name, path, rubric_path, changes, rulings.get(path.resolve())) for name, path in folders.items()]
+    runs = [_TrialRun(name, path, rubric_path, changes, rulings.get(path.resolve())) for name, path in folders.items()]
     say(f"{len(runs)} graded submissions to re-grade{' under both rubrics' if changes else ''}")
     results = regrade_each(_shift, runs, jobs, say)
     shifts = [result for result in results if isinstance(result, Shift)]
@@ -216,7 +216,7 @@ def _changed_rubric(path: Path, changes: tuple[Change, ...]) -> Rubric:
     return with_changes(load_once(path)[0], changes)
 
 
-def _shift(run: _Run) -> Shift | str:
+def _shift(run: _TrialRun) -> Shift | str:
     """What the submission would gain or lose, or why it could not be re-graded."""
     try:
         rubric, exercise = load_once(run.rubric)
@@ -240,7 +240,7 @@ def _shift(run: _Run) -> Shift | str:
     )
 
 
-def _report_of(run: _Run, reported: GradeReport, rubric: Rubric, exercise: Exercise) -> GradeReport:
+def _report_of(run: _TrialRun, reported: GradeReport, rubric: Rubric, exercise: Exercise) -> GradeReport:
     report = regraded_report(run.folder, reported, rubric, exercise, keep=False)
     return run.ruling.over(report) if run.ruling else with_own_decisions(run.folder, report, rubric)
 

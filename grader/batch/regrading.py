@@ -87,7 +87,7 @@ def regrade_class(
         rulings = rulings_of(out, manifest, rubric)
         runs = {submission.key: path for submission, path in folders(out, manifest) if has_report(path)}
         _refuse_other_exercise(runs.values(), rubric, path)
-        work = [_Run(key, folder, path, rulings[key]) for key, folder in runs.items()]
+        work = [_RunToRegrade(key, folder, path, rulings[key]) for key, folder in runs.items()]
         released = read_released(out)
         if released and not lower:
             _refuse_lower(out, [run for run in work if run.key in released], released, jobs, say)
@@ -109,7 +109,7 @@ def regrade_class(
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class _RunToRegrade:
     """A run to re-grade; in a trial, only findings are stored, and its report is not changed."""
 
     key: str
@@ -144,7 +144,9 @@ def _refuse_other_exercise(runs: Iterable[Path], rubric: Rubric, path: Path) -> 
     refuse_other_rubric(folder, report, rubric, path)
 
 
-def _refuse_lower(out: Path, work: Sequence[_Run], released: Mapping[str, ReleasedPoints], jobs: int, say: Say) -> None:
+def _refuse_lower(
+    out: Path, work: Sequence[_RunToRegrade], released: Mapping[str, ReleasedPoints], jobs: int, say: Say
+) -> None:
     """Checks that no points would fall below the released ones.
 
     Raises:
@@ -178,7 +180,7 @@ def _counted(results: Iterable[Result], count: int, say: Say) -> list[Result]:
     return counted
 
 
-def _regrade_one(run: _Run) -> _Regraded:
+def _regrade_one(run: _RunToRegrade) -> _Regraded:
     try:
         rubric, exercise = load_once(run.rubric)
         old = stored_report(run.folder)

@@ -60,7 +60,7 @@ _PAIRS: TypeAdapter[list[SimilarPair]] = TypeAdapter(list[SimilarPair])
 
 
 @dataclass(frozen=True, slots=True)
-class _Region:
+class _TokenizedRegion:
     source: str
     lines: Sequence[int]  # of its tokens
     marks: Mapping[int, Sequence[int]]  # fingerprint -> the tokens at which it begins
@@ -166,7 +166,7 @@ def similar_pairs(sources: Mapping[str, Mapping[str, str]], template: Mapping[st
     return sorted(pairs, key=lambda pair: (-pair.similarity, pair.first, pair.second, pair.item))[:MOST]
 
 
-def _pairs(item: str, regions: Mapping[str, _Region], template_marks: set[int]) -> Iterator[SimilarPair]:
+def _pairs(item: str, regions: Mapping[str, _TokenizedRegion], template_marks: set[int]) -> Iterator[SimilarPair]:
     users = Counter(mark for region in regions.values() for mark in region.marks)
     most = most_sharing(len(regions))
     rare = {
@@ -192,7 +192,7 @@ def _pairs(item: str, regions: Mapping[str, _Region], template_marks: set[int]) 
             )
 
 
-def _lines(region: _Region, marks: set[int]) -> frozenset[int]:
+def _lines(region: _TokenizedRegion, marks: set[int]) -> frozenset[int]:
     starts = (at for mark in marks for at in region.marks[mark])
     return frozenset(line for at in starts for line in region.lines[at : at + GRAM])
 
@@ -210,7 +210,7 @@ def _methods(source: str, names: Collection[str]) -> dict[str, str]:
     return sources
 
 
-def _region(source: str) -> _Region:
+def _region(source: str) -> _TokenizedRegion:
     tokens = list(_tokens(source))
     grams = [(_hash(" ".join(text for text, _ in tokens[at : at + GRAM])), at) for at in range(len(tokens) - GRAM + 1)]
     fingerprints: dict[int, list[int]] = {}
@@ -219,7 +219,7 @@ def _region(source: str) -> _Region:
         starts = fingerprints.setdefault(mark, [])
         if not starts or starts[-1] != at:  # neighbouring windows often choose the same one
             starts.append(at)
-    return _Region(source, [line for _, line in tokens], fingerprints)
+    return _TokenizedRegion(source, [line for _, line in tokens], fingerprints)
 
 
 def _tokens(source: str) -> Iterator[tuple[str, int]]:

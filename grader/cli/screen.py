@@ -34,7 +34,7 @@ def console(stream: TextIO | None = None, *, quiet: bool = False) -> Console:
 
 
 @dataclass
-class _LiveLine:
+class _LiveState:
     """Whether the terminal shows a live line, and when a log last got one."""
 
     shown: bool = False
@@ -48,7 +48,7 @@ class Screen:
     quiet: bool = False
     json: bool = False
     _started: float = field(default_factory=time.monotonic)
-    _live: _LiveLine = field(default_factory=_LiveLine)
+    _live: _LiveState = field(default_factory=_LiveState)
 
     def say(self, text: str) -> None:
         """Writes progress to standard error, with the seconds since the start; nothing if quiet."""

@@ -64,27 +64,29 @@ def given(folder: Path, groups: Path = Path("/sys/fs/cgroup"), own: Path = Path(
 
 def risks(had: Given, limits: Limits) -> list[str]:
     """The risks for grading, each with what to set."""
-    found: list[str] = []
+    messages: list[str] = []
     room = int(had.memory_mb) - GRADER_MB
     if room < BOX_MB:
-        found.append(
+        messages.append(
             f"memory: {had.memory_mb:.0f} MB is too little to train and grade; choose a container with at least "
             f"{GRADER_MB + BOX_MB} MB in Autograder Settings"
         )
     elif room < limits.memory_mb:
-        found.append(
+        messages.append(
             f"memory: the container has {had.memory_mb:.0f} MB, but the grader needs {GRADER_MB} MB and a notebook may "
             f"use limits.memory_mb = {limits.memory_mb} MB; a notebook that uses too much ends the whole run; set "
             f"limits.memory_mb to {room} in the rubric and make the bundle again, or choose a larger container"
         )
     if had.cores < CORES:
-        found.append(f"cores: {had.cores:g}; training may take longer than the time-out; choose at least {CORES} cores")
+        messages.append(
+            f"cores: {had.cores:g}; training may take longer than the time-out; choose at least {CORES} cores"
+        )
     if had.disk_mb < limits.disk_mb:
-        found.append(
+        messages.append(
             f"disk: {had.disk_mb:.0f} MB are free, but a notebook may write limits.disk_mb = {limits.disk_mb} MB; "
             "lower that limit"
         )
-    return found
+    return messages
 
 
 def other_points(metadata: Path, points_milli: int) -> list[str]:

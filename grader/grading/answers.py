@@ -55,8 +55,8 @@ def decode_answers(
                         faults[source.array(name)] = Fault(Blame.STUDENT, problem)
             except Rejected as rejected:
                 faults[source] = Fault(Blame.STUDENT, str(rejected))
-        elif (note := inbox.notes.get(source)) is not None:
-            faults[source] = Fault(Blame.OURS if note.ours else Blame.STUDENT, note.error)
+        elif (unanswered := inbox.unanswered.get(source)) is not None:
+            faults[source] = Fault(Blame.OURS if unanswered.ours else Blame.STUDENT, unanswered.error)
         elif status is Status.BOX_ERROR or inbox.faults:
             faults[source] = Fault(Blame.OURS, (inbox.faults or [event])[0])
         elif inbox.finished and end not in LOST_STAGE_TEXTS:

@@ -178,8 +178,8 @@ def retrain(case: Case, part: str, replacement: Mapping[str, Array], say: Say) -
     first = _run_in_box(case, steps, correct_code_questions | stage_questions, say)
     specs = _specs(case, stage_questions)
     evidence = decode_answers(first.inbox, specs, stage_questions, first.status, first.event)
-    if (note := first.inbox.notes.get(Address.of("replace", part, "replaced"))) is not None:
-        fault = Fault(Blame.OURS, f"correct code could not be inserted: {note.error}")
+    if (unanswered := first.inbox.unanswered.get(Address.of("replace", part, "replaced"))) is not None:
+        fault = Fault(Blame.OURS, f"correct code could not be inserted: {unanswered.error}")
         return Evidence({}, {}, dict.fromkeys(specs, fault))
     evidence = _with_second_box(case, first, evidence, say, first_questions=correct_code_questions)
     evidence = _without_cut_off_training(evidence, case, first)
@@ -277,7 +277,7 @@ def _run_once(
 
     live = LiveLine(case.live)
     words = FIRST_WORDS if whole_notebook else case.exercise.stage_words()
-    said = {""}
+    said_lines = {""}
 
     def report_progress(at: At | Printed) -> None:
         if isinstance(at, Printed):
@@ -288,8 +288,11 @@ def _run_once(
             (preloading.pause if at.cell in training else preloading.go)()
         if at.cell is not None and at.cell < len(cells) and whole_notebook:
             say(f"cell {at.cell + 1} of {len(cells)}: {cell_title(cells, at.cell)}")
-        elif at.stage is not None and (line := words.get(at.stage.kind, "").format(at.stage.part.upper())) not in said:
-            said.add(line)
+        elif (
+            at.stage is not None
+            and (line := words.get(at.stage.kind, "").format(at.stage.part.upper())) not in said_lines
+        ):
+            said_lines.add(line)
             say(line)
 
     question_source = QuestionSource(questions, {step.stage for step in stage_steps(steps) if step.again})
@@ -316,7 +319,7 @@ class QuestionSource:
             return None
         times_given = self._times_given.get(stage, 0)
         is_second_asking = stage in self._asked_twice and times_given == 1
-        is_unanswered = any(address.stage == stage for address in inbox.notes) or stage not in inbox.stages
+        is_unanswered = any(address.stage == stage for address in inbox.unanswered) or stage not in inbox.stages
         if times_given >= MOST_TIMES_GIVEN or (times_given and not is_second_asking and not is_unanswered):
             return None
         _seal_trained_before_images(stage, inbox)

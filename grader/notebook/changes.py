@@ -88,7 +88,7 @@ def redefinitions(codes: Sequence[Code | None], template: Sequence[TemplateCell]
     names_of_training = names_behind(frozenset[str]().union(*reads), binders(given_statements))
     training_functions = frozenset[str]().union(*(cell.trains for cell in template))
     last_training = max((i for i, code in enumerate(codes) if code and training_functions & code.calls), default=-1)
-    found = []
+    redefinitions = []
     defined_names: set[str] = set()
     for index, code in enumerate(codes):
         touched_names: set[str] = set()
@@ -99,8 +99,8 @@ def redefinitions(codes: Sequence[Code | None], template: Sequence[TemplateCell]
                 touched_names |= _touched_names(statement, imports) & defined_names
         if touched_names:
             may_affect_training = index < last_training and bool(touched_names & names_of_training)
-            found.append(Redefinition(index, tuple(sorted(touched_names)), may_affect_training))
-    return found
+            redefinitions.append(Redefinition(index, tuple(sorted(touched_names)), may_affect_training))
+    return redefinitions
 
 
 def _touched_names(statement: Statement, given_imports: set[tuple[str, str]]) -> frozenset[str]:

@@ -17,7 +17,7 @@ from grader.notebook.statements import Code, Statement
 _ALIKE = 0.5  # likeness from which a statement that binds nothing counts as a changed provided one
 
 
-def mend(
+def patched_source(
     code: Code, parts: Sequence[TemplateCell], key_counts: Mapping[str, int], given_keys: Collection[str]
 ) -> str | None:
     """Returns the source with each provided statement of `parts` that the notebook lacks put back where it was.
@@ -29,8 +29,8 @@ def mend(
     statements = code.statements
     if statements is None or _share_a_line(statements):
         return None
-    repair = _CellRepair(code, [statement for statement in statements if statement.key not in given_keys])
-    return repair.source() if all(repair.put_back(part, key_counts) for part in parts) else None
+    patch = _CellPatch(code, [statement for statement in statements if statement.key not in given_keys])
+    return patch.source() if all(patch.put_back(part, key_counts) for part in parts) else None
 
 
 def missing_statements(part: Code, key_counts: Mapping[str, int]) -> Counter[str]:
@@ -42,7 +42,7 @@ def missing_statements(part: Code, key_counts: Mapping[str, int]) -> Counter[str
 
 
 @dataclass
-class _CellRepair:
+class _CellPatch:
     code: Code
     own_statements: list[Statement]  # the student's, without replaced ones
     dropped_lines: set[int] = field(default_factory=set)
@@ -74,7 +74,7 @@ class _CellRepair:
         return not waiting_lines
 
     def source(self) -> str:
-        """The repaired source of the cell."""
+        """The patched source of the cell."""
         lines = self.code.source.split("\n")
         new_lines = []
         for number in range(len(lines) + 1):

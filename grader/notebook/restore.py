@@ -37,7 +37,7 @@ from grader.notebook.match import (
     with_text_cells_as_code,
 )
 from grader.notebook.order import PlacedCell, working_order
-from grader.notebook.patch import additions, cut_training, mend, missing_statements
+from grader.notebook.patch import additions, cut_training, missing_statements, patched_source
 from grader.notebook.roles import PROVIDED_EXCEPT_CHECKS, REINSERTED, RESTORED, Role, is_task
 from grader.notebook.statements import Code, read_code
 from grader.records import Notebook, Remark, Rubric
@@ -165,7 +165,7 @@ class _Restoration:
         role = _role(parts, s) if parts else self._role_of_extra(s)
         changed_parts = [part for part in parts if self.is_from_template and self._is_changed(part, s)]
         if self._is_mixed(s):
-            return self._pieces(self._mend(cell, s, changed_parts) if changed_parts else cell, s, role)
+            return self._pieces(self._patch(cell, s, changed_parts) if changed_parts else cell, s, role)
         if not changed_parts:
             return [(cell, role)]
         (part,) = parts
@@ -184,10 +184,10 @@ class _Restoration:
             new_cells.append((code_cell(f"{cell.get('id', s)}-kept", source), CellRole(Role.EXTRA, submitted=s)))
         return new_cells
 
-    def _mend(self, cell: dict[str, Any], s: int, changed_parts: Sequence[TemplateCell]) -> dict[str, Any]:
+    def _patch(self, cell: dict[str, Any], s: int, changed_parts: Sequence[TemplateCell]) -> dict[str, Any]:
         """The mixed cell with its provided statements as in the template, if they have a place in it."""
         code = self.codes[s]
-        source = mend(code, changed_parts, self.all_keys, self.given_keys)
+        source = patched_source(code, changed_parts, self.all_keys, self.given_keys)
         if source is None:
             what = "contains provided code that was merged and changed; it could not be restored, so the cell ran as is"
             self._remark("given_cell_changed", s, what, needs_person=True)

@@ -26,7 +26,7 @@ _MAX_COMPARED = 4_000_000  # printed characters of all cells whose numbers are c
 
 
 @dataclass(frozen=True, slots=True)
-class _Pair:
+class _RerunCell:
     """A submitted cell, and the cells that were run for it."""
 
     index: int  # in the submitted notebook
@@ -46,15 +46,15 @@ def compare_saved(
     did not run are not compared.
     """
     cells = submitted["cells"]
-    pairs = list(_pairs(cells, restored, executed, {run.index: run for run in runs}))
-    number_remarks, skipped = _all_numbers(cells, pairs)
-    remarks = number_remarks[:_MAX_CELLS] + list(_errors(cells, pairs))[:_MAX_CELLS]
-    return (*remarks, *skipped, *_missing_output_remarks(cells, pairs), *_out_of_order(cells))
+    rerun_cells = list(_rerun_cells(cells, restored, executed, {run.index: run for run in runs}))
+    number_remarks, skipped = _all_numbers(cells, rerun_cells)
+    remarks = number_remarks[:_MAX_CELLS] + list(_errors(cells, rerun_cells))[:_MAX_CELLS]
+    return (*remarks, *skipped, *_missing_output_remarks(cells, rerun_cells), *_out_of_order(cells))
 
 
-def _pairs(
+def _rerun_cells(
     cells: Sequence[Mapping[str, Any]], restored: RestoredNotebook, executed: Notebook, runs: Mapping[int, CellRun]
-) -> Iterator[_Pair]:
+) -> Iterator[_RerunCell]:
     places: dict[int, list[int]] = {}
     for index, role in enumerate(restored.roles):
         if role.submitted is not None and is_code(executed["cells"][index]):
@@ -66,22 +66,24 @@ def _pairs(
             cell = cells[s]
             saved, count = cell.get("outputs", []), cell.get("execution_count")
             is_about_training = any(restored.roles[index].role in ABOUT_TRAINING for index in indices)
-            yield _Pair(s, is_about_training, saved, count, rerun, [runs[index] for index in indices])
+            yield _RerunCell(s, is_about_training, saved, count, rerun, [runs[index] for index in indices])
 
 
-def _all_numbers(cells: Sequence[Mapping[str, Any]], pairs: Sequence[_Pair]) -> tuple[list[Remark], list[Remark]]:
+def _all_numbers(
+    cells: Sequence[Mapping[str, Any]], rerun_cells: Sequence[_RerunCell]
+) -> tuple[list[Remark], list[Remark]]:
     """The contradictions between the cells' numbers, and the cells not compared; cells about training come first."""
     chars_left = _MAX_COMPARED
     remark_by_cell: dict[int, Remark] = {}
     skipped = []
-    for pair in sorted(pairs, key=lambda pair: not pair.is_about_training):
-        saved_text, rerun_text = printed_text(pair.saved), printed_text(pair.rerun)
+    for rerun_cell in sorted(rerun_cells, key=lambda rerun_cell: not rerun_cell.is_about_training):
+        saved_text, rerun_text = printed_text(rerun_cell.saved), printed_text(rerun_cell.rerun)
         if chars_left < (size := len(saved_text[0]) + len(rerun_text[0])):
-            skipped.append(pair.index)
+            skipped.append(rerun_cell.index)
             continue
         chars_left -= size
-        if (remark := _numbers(cells, pair, saved_text, rerun_text)) is not None:
-            remark_by_cell[pair.index] = remark
+        if (remark := _numbers(cells, rerun_cell, saved_text, rerun_text)) is not None:
+            remark_by_cell[rerun_cell.index] = remark
     remarks = [remark_by_cell[s] for s in sorted(remark_by_cell)]
     if not skipped:
         return remarks, []
@@ -90,11 +92,14 @@ def _all_numbers(cells: Sequence[Mapping[str, Any]], pairs: Sequence[_Pair]) -> 
 
 
 def _numbers(
-    cells: Sequence[Mapping[str, Any]], pair: _Pair, saved_text: tuple[str, bool], rerun_text: tuple[str, bool]
+    cells: Sequence[Mapping[str, Any]],
+    rerun_cell: _RerunCell,
+    saved_text: tuple[str, bool],
+    rerun_text: tuple[str, bool],
 ) -> Remark | None:
     """The contradiction between the printed texts of a cell; each text comes with whether it is complete."""
-    ran_to_end = all(run.status == CellStatus.OK for run in pair.runs)
-    is_complete = ran_to_end and saved_text[1] and rerun_text[1] and _error(pair.saved) is None
+    ran_to_end = all(run.status == CellStatus.OK for run in rerun_cell.runs)
+    is_complete = ran_to_end and saved_text[1] and rerun_text[1] and _error(rerun_cell.saved) is None
     saved_curves = read_curves(saved_text[0])
     rerun_curves = read_curves(rerun_text[0]) if saved_curves else {}
     differences = list(contradictions(saved_curves, rerun_curves, is_complete=is_complete))
@@ -102,34 +107,34 @@ def _numbers(
         return None
     rows = tuple(row for difference in differences[:3] for row in difference.rows)
     what = f"was submitted with outputs that differ from this run's: '{differences[0].what}', {differences[0].how}"
-    message = f"{_cell_name(cells, pair.index)} {one_line(what, 300)}; please check."
-    return Remark("outputs_differ", message, pair.index, needs_person=True, beside=rows)
+    message = f"{_cell_name(cells, rerun_cell.index)} {one_line(what, 300)}; please check."
+    return Remark("outputs_differ", message, rerun_cell.index, needs_person=True, beside=rows)
 
 
-def _errors(cells: Sequence[Mapping[str, Any]], pairs: Sequence[_Pair]) -> Iterator[Remark]:
-    for pair in pairs:
-        saved_error, rerun_error = _error(pair.saved), _error(pair.rerun)
-        has_run = all(run.status in {CellStatus.OK, CellStatus.ERROR} for run in pair.runs)
+def _errors(cells: Sequence[Mapping[str, Any]], rerun_cells: Sequence[_RerunCell]) -> Iterator[Remark]:
+    for rerun_cell in rerun_cells:
+        saved_error, rerun_error = _error(rerun_cell.saved), _error(rerun_cell.rerun)
+        has_run = all(run.status in {CellStatus.OK, CellStatus.ERROR} for run in rerun_cell.runs)
         if not has_run or (saved_error is None) == (rerun_error is None):
             continue
-        if saved_error is None and pair.count is None and not pair.saved:
+        if saved_error is None and rerun_cell.count is None and not rerun_cell.saved:
             continue  # never run, so it cannot show an error
         comparison = (Comparison("error", saved_error or "none", rerun_error or "none"),)
-        where = _cell_name(cells, pair.index)
+        where = _cell_name(cells, rerun_cell.index)
         if rerun_error is None:
             message = f"{where} was submitted with an error ({saved_error}) that did not occur in this run."
-            yield Remark("error_differs", message, pair.index, beside=comparison)
+            yield Remark("error_differs", message, rerun_cell.index, beside=comparison)
         else:
             # Perhaps this machine lacks something: code that worked for the student may deserve its points.
-            needs_look = pair.is_about_training and bool(pair.saved)
+            needs_look = rerun_cell.is_about_training and bool(rerun_cell.saved)
             message = f"{where} stopped with an error in this run ({rerun_error}) that its saved output does not show."
-            yield Remark("error_differs", message, pair.index, needs_person=needs_look, beside=comparison)
+            yield Remark("error_differs", message, rerun_cell.index, needs_person=needs_look, beside=comparison)
 
 
-def _missing_output_remarks(cells: Sequence[Mapping[str, Any]], pairs: Sequence[_Pair]) -> Iterator[Remark]:
-    without_outputs = [pair for pair in pairs if pair.rerun and not pair.saved]
-    never_run = [pair.index for pair in without_outputs if pair.count is None]
-    run_without_outputs = [pair.index for pair in without_outputs if pair.count is not None]
+def _missing_output_remarks(cells: Sequence[Mapping[str, Any]], rerun_cells: Sequence[_RerunCell]) -> Iterator[Remark]:
+    without_outputs = [rerun_cell for rerun_cell in rerun_cells if rerun_cell.rerun and not rerun_cell.saved]
+    never_run = [rerun_cell.index for rerun_cell in without_outputs if rerun_cell.count is None]
+    run_without_outputs = [rerun_cell.index for rerun_cell in without_outputs if rerun_cell.count is not None]
     if never_run and cleared_cells(cells) is None:  # else `read` has a remark about the whole notebook
         sentence = f"{_cells_were(never_run)} submitted without having been run; in this run there were outputs."
         yield Remark("outputs_missing", sentence)

@@ -136,21 +136,21 @@ def places(notebook: Notebook, names: Mapping[str, Sequence[str]]) -> dict[str, 
 
 def troubles(runs: Sequence[CellRun], cells: Sequence[Mapping[str, Any]], own: Collection[int]) -> dict[int, Trouble]:
     """Why each cell that stopped did not run to its end, by the cell's index, in words for the student."""
-    found: dict[int, Trouble] = {}
+    trouble_of: dict[int, Trouble] = {}
     for run in runs:
         if run.status in _TROUBLES:
             error = without_file(run.error or "an error") if run.status is CellStatus.ERROR else ""
             missing = _UNDEFINED.fullmatch(error)
-            after = _stopped_before(missing["name"], found, cells) if missing else None
+            after = _stopped_before(missing["name"], trouble_of, cells) if missing else None
             if missing and after is not None:
                 message = (
                     f"Stopped: this cell needs {missing['name']}, and cell {after + 1} stopped before defining it."
                 )
-                found[run.index] = Trouble(message, after=after)
+                trouble_of[run.index] = Trouble(message, after=after)
                 continue
             place = place_of_error(cells, run.index, own) if error and run.index < len(cells) else None
-            found[run.index] = Trouble(_TROUBLES[run.status].format(error), error, place)
-    return found
+            trouble_of[run.index] = Trouble(_TROUBLES[run.status].format(error), error, place)
+    return trouble_of
 
 
 def _stopped_before(name: str, stopped: Collection[int], cells: Sequence[Mapping[str, Any]]) -> int | None:

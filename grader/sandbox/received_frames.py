@@ -16,11 +16,11 @@ from grader.sandbox.in_box.frames import (
     Done,
     Event,
     Malformed,
-    Note,
     Printed,
     Stage,
     StageEnd,
     StageStatus,
+    Unanswered,
     Want,
     from_box,
 )
@@ -42,7 +42,7 @@ class Inbox:
     cells: dict[int, CellRun] = field(default_factory=dict)
     outputs: dict[int, list[Any]] = field(default_factory=dict)
     answers: dict[Address, bytes] = field(default_factory=dict)
-    notes: dict[Address, Note] = field(default_factory=dict)
+    unanswered: dict[Address, Unanswered] = field(default_factory=dict)
     stages: dict[Stage, StageStatus] = field(default_factory=dict)
     running: At = field(default_factory=At)
     faults: list[str] = field(default_factory=list)  # errors of the runner itself
@@ -90,8 +90,8 @@ class Inbox:
                 self._put_cell(frame, data)
             case Answer():
                 self._put_answer(frame)
-            case Note():
-                self._put_note(frame)
+            case Unanswered():
+                self._put_unanswered(frame)
             case StageEnd() if len(self.stages) < StageEnd.bound.frames:
                 self.stages[frame.stage] = frame.status
             case Event() if len(self.faults) < Event.bound.frames:
@@ -100,10 +100,14 @@ class Inbox:
                 self.finished = True
         return None
 
-    def _put_note(self, note: Note) -> None:
-        address = note.address
-        if address.stage not in self.sealed and address not in self.answers and len(self.notes) < Note.bound.frames:
-            self.notes[address] = note
+    def _put_unanswered(self, frame: Unanswered) -> None:
+        address = frame.address
+        if (
+            address.stage not in self.sealed
+            and address not in self.answers
+            and len(self.unanswered) < Unanswered.bound.frames
+        ):
+            self.unanswered[address] = frame
 
     def _put_answer(self, answer: Answer) -> None:
         address, size = answer.address, len(answer.tensors)
@@ -111,11 +115,11 @@ class Inbox:
             return
         if self._evidence_bytes + size > self.limits.evidence_mb * 1e6:
             message = f"the answers are larger than the limit of {self.limits.evidence_mb:g} MB"
-            self._put_note(Note(address, message))
+            self._put_unanswered(Unanswered(address, message))
             return
         self._evidence_bytes += size
         self.answers[address] = answer.tensors
-        self.notes.pop(address, None)
+        self.unanswered.pop(address, None)
 
     def _put_cell(self, cell: Cell, data: bytes) -> None:
         self._output_bytes += len(data)

@@ -11,7 +11,7 @@ from grader.evidence import ArraySpec
 from grader.grading.answers import decode_answers, merge_evidence, trained_state
 from grader.grading.run import QuestionSource
 from grader.records import Address, Blame, Evidence, Fault, Stage, Status
-from grader.sandbox.in_box.frames import Answer, Event, Frame, Note, StageEnd, StageStatus
+from grader.sandbox.in_box.frames import Answer, Event, Frame, StageEnd, StageStatus, Unanswered
 from grader.sandbox.received_frames import Inbox
 from grader.skeleton.exercise.plugin import TwoNumbers
 
@@ -62,13 +62,13 @@ def test_an_unusable_array_does_not_affect_the_others(bad: float) -> None:
         ((), Status.BOX_ERROR, "the sandbox did not start", Fault(Blame.OURS, "the sandbox did not start")),
         ((Event("broke"),), Status.OK, "", Fault(Blame.OURS, "broke")),
         (
-            (Note(FUNCTION, "raised"), Event("broke")),
+            (Unanswered(FUNCTION, "raised"), Event("broke")),
             Status.OK,
             "",
             Fault(Blame.STUDENT, "raised"),
         ),
         (
-            (Note(FUNCTION, "raised", ours=True),),
+            (Unanswered(FUNCTION, "raised", ours=True),),
             Status.OK,
             "",
             Fault(Blame.OURS, "raised"),
@@ -136,7 +136,7 @@ def test_questions_are_given_again_only_for_what_is_unanswered_and_at_most_three
     assert giver(Stage("components.one"), box) is not None
     box.put(*StageEnd(FUNCTION.stage, StageStatus.OK).encode())
     assert giver(Stage("components.one"), box) is None
-    box.put(*Note(FUNCTION, "raised").encode())
+    box.put(*Unanswered(FUNCTION, "raised").encode())
     assert giver(Stage("components.one"), box) is not None
     assert giver(Stage("components.one"), box) is not None
     assert giver(Stage("components.one"), box) is None

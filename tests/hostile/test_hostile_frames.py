@@ -32,9 +32,9 @@ from grader.sandbox.in_box.frames import (
     CellStatus,
     Done,
     Event,
-    Note,
     StageEnd,
     StageStatus,
+    Unanswered,
     Want,
 )
 from grader.sandbox.in_box.wire import HEADER, WireError, read_frame, write_frame
@@ -74,7 +74,11 @@ def honest() -> list[Frame]:
     ):
         stage = address.stage
         sent += [At(stage=stage), Want(stage), Answer(address, save(arrays)), StageEnd(stage, StageStatus.OK)]
-    sent += [Note(Address.of("components", "two", "function"), "ValueError: no"), Event("the prelude failed"), Done()]
+    sent += [
+        Unanswered(Address.of("components", "two", "function"), "ValueError: no"),
+        Event("the prelude failed"),
+        Done(),
+    ]
     return [frame.encode() for frame in sent]
 
 
@@ -96,7 +100,7 @@ def check(stream: bytes) -> Inbox:
     inbox, reason = received(io.BytesIO(stream))
     if reason:
         check_reason(reason)
-    texts = [run.error for run in inbox.cells.values()] + [note.error for note in inbox.notes.values()]
+    texts = [run.error for run in inbox.cells.values()] + [frame.error for frame in inbox.unanswered.values()]
     for text in (*texts, *inbox.faults, *inbox.stages.values(), inbox.running.stage or ""):
         assert not text or text.isprintable()
         assert len(text) <= 400
@@ -148,7 +152,7 @@ def as_frames(damaged: Any) -> list[Frame]:
 
 def test_frames_of_an_ordinary_run_are_stored_unchanged() -> None:
     inbox = check(stream_of(honest()))
-    assert (len(inbox.cells), len(inbox.answers), len(inbox.notes), inbox.finished) == (4, 4, 1, True)
+    assert (len(inbox.cells), len(inbox.answers), len(inbox.unanswered), inbox.finished) == (4, 4, 1, True)
     assert inbox.faults == ["the prelude failed"]
     assert [frames.from_box(*frame).encode() for frame in honest()] == honest()  # none is dropped
     assert as_frames(json.loads(as_text(honest()))) == honest()

@@ -233,7 +233,7 @@ def example(record: type[Frame], number: int = 0) -> Frame:
 
 def filed(inbox: Inbox) -> int:
     """How many frames are kept."""
-    return sum(map(len, (inbox.cells, inbox.answers, inbox.notes, inbox.stages, inbox.faults)))
+    return sum(map(len, (inbox.cells, inbox.answers, inbox.unanswered, inbox.stages, inbox.faults)))
 
 
 @pytest.mark.parametrize("record", HOSTILE)
@@ -352,7 +352,7 @@ def test_no_other_file_spells_a_frames_name_or_splits_an_address() -> None:
 
 def test_hand_written_addresses_are_found(tmp_path: Path) -> None:
     for source in (
-        'f"note/{stage}"',
+        'f"unanswered/{stage}"',
         '"components.vae/loss"',
         'f"trained.{part}/history"',
         'f"{kind}.{part}"',

@@ -13,7 +13,7 @@ from small_exercise import running
 from grader.errors import BoxError
 from grader.records import Limits, Status
 from grader.sandbox.backend import Command, Contents
-from grader.sandbox.in_box.frames import Address, Answer, At, Event, Note, Stage, StageEnd
+from grader.sandbox.in_box.frames import Address, Answer, At, Event, Stage, StageEnd, Unanswered
 from grader.sandbox.isolation import backend_named
 from grader.sandbox.received_frames import Inbox
 from grader.sandbox.supervisor import SandboxResult, Supervisor
@@ -87,8 +87,8 @@ def test_a_flood_on_the_log_keeps_its_end() -> None:
 
 def test_questions_are_given_by_stage_and_refused_otherwise() -> None:
     script = "send('want/a.b'); send('want/no.thing'); time.sleep(0.5); got = os.read(0, 10**6)\n"
-    script += "send('note/a.b/got', {'error': got.decode('latin1')[-60:]}); send('done')"
-    message = run_script(script, {"a.b": b"QUESTIONS"}).inbox.notes[Address("a.b/got")].error
+    script += "send('unanswered/a.b/got', {'error': got.decode('latin1')[-60:]}); send('done')"
+    message = run_script(script, {"a.b": b"QUESTIONS"}).inbox.unanswered[Address("a.b/got")].error
     assert "questions/a.bQUESTIONS" in message
     assert message.endswith("refused/no.thing")
 
@@ -116,7 +116,7 @@ def test_hostile_frames_are_counted_or_cleaned_and_never_raise() -> None:
         ("cell/1", b"\xff\xfe"),
         ("at", b'{"cell": 1' + b"0" * 900 + b"}"),
         ("at", b"7"),
-        ("note/a/b/c", b'{"error": {"a": 1}}'),
+        ("unanswered/a/b/c", b'{"error": {"a": 1}}'),
         ("stage/" + "s" * 150, b'{"status": 5}'),
         ("event", b'{"ours": null}'),
         ("unknown/kind", b"{}"),
@@ -129,12 +129,12 @@ def test_hostile_frames_are_counted_or_cleaned_and_never_raise() -> None:
 
 def test_text_of_the_box_can_be_printed_and_written() -> None:
     box = inbox()
-    box.put("note/s.t/q", b'{"error": "a\\ud800b\\u001b[31mc\\nd\\u202ee"}')
+    box.put("unanswered/s.t/q", b'{"error": "a\\ud800b\\u001b[31mc\\nd\\u202ee"}')
     box.put("at", b'{"stage": "\\u001b]0;title\\u0007"}')
     assert box.running == At()
     box.put("event", b'{"ours": "\\u001b]0;title\\u0007"}')
     box.put("cell/1", b'{"status": "error", "seconds": 1, "error": "' + b"e" * 5000 + b'"}')
-    assert box.notes[Address("s.t/q")].error == "a b [31mc d e"
+    assert box.unanswered[Address("s.t/q")].error == "a b [31mc d e"
     assert box.faults == ["]0;title"]
     assert len(box.cells[1].error) <= 400
 
@@ -159,27 +159,27 @@ def test_answers_after_the_seal_change_nothing() -> None:
     box.put("answer/trained.one/state", b"second")
     box.sealed.add(Stage("trained.one"))
     box.put("answer/trained.one/state", b"forged")
-    box.put("note/trained.one/history", b'{"error": "forged", "ours": true}')
+    box.put("unanswered/trained.one/history", b'{"error": "forged", "ours": true}')
     assert box.answers == {Address("trained.one/state"): b"second"}
-    assert box.notes == {}
+    assert box.unanswered == {}
 
 
 def test_frames_of_a_box_are_limited_in_bytes_and_number() -> None:
     box = inbox(evidence_mb=1)
     for n in range(5000):
         box.put(f"answer/s.t/{n}", b"")
-        box.put(f"note/s.t/n{n}", b"{}")
+        box.put(f"unanswered/s.t/n{n}", b"{}")
         box.put(f"stage/s.{n}", b'{"status": "ok"}')
         box.put("event", b"{}")
     assert len(box.answers) == Answer.bound.frames == 1000
-    assert len(box.notes) == Note.bound.frames == 1000
+    assert len(box.unanswered) == Unanswered.bound.frames == 1000
     assert len(box.stages) == StageEnd.bound.frames == 1000
     assert len(box.faults) == Event.bound.frames == 20
     box = inbox(evidence_mb=1)
     box.put("answer/s.t/0", b"x" * 600_000)
     box.put("answer/s.t/1", b"x" * 600_000)
     assert list(box.answers) == ["s.t/0"]
-    assert "limit of 1 MB" in box.notes[Address("s.t/1")].error
+    assert "limit of 1 MB" in box.unanswered[Address("s.t/1")].error
     assert sum(map(len, box.answers.values())) <= 1_000_000
     assert box.room_bytes >= 4096
 

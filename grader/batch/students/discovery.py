@@ -87,8 +87,8 @@ class _Pile:
 
 
 @dataclass(frozen=True)
-class _Exercise:
-    """How to recognise a student's own notebook among others."""
+class _Handout:
+    """The notebook that students were given, to recognise their own work by."""
 
     name: str = ""  # the notebook's usual file name, in lower case
     template: TemplateCode = field(default_factory=TemplateCode)
@@ -112,13 +112,13 @@ def find(
     students_by_id = {student.id: student for layout in layouts.values() for student in layout.students}
     roster = roster or (Roster(tuple(students_by_id.values())) if students_by_id else None)
     file_owners = [(file, owner) for file in files for owner in layouts[file.section].owners(file)]
-    exercise = _exercise(file_owners, template, max_mb)
-    piles = _together(_piles(file_owners, roster, [exercise.name, template.name if template else ""]))
+    handout = _handout(file_owners, template, max_mb)
+    piles = _together(_piles(file_owners, roster, [handout.name, template.name if template else ""]))
     submitted = [pile for pile in piles if _is_submission(pile, layouts)]
-    usable = [pile for pile in submitted if not _is_handed_out(pile, exercise)] or submitted
+    usable = [pile for pile in submitted if not _is_handed_out(pile, handout)] or submitted
     keys = _keys({pile.identity: pile.key_parts for pile in usable}, roster)
     keyed = sorted(((keys[pile.identity], pile) for pile in usable), key=lambda pair: pair[0])
-    handed_in = tuple(_submission(key, pile, unpacked / key, exercise, has_roster=bool(roster)) for key, pile in keyed)
+    handed_in = tuple(_submission(key, pile, unpacked / key, handout, has_roster=bool(roster)) for key, pile in keyed)
     of_layouts = [remark for layout in layouts.values() for remark in layout.remarks]
     if not handed_in:
         layout_words = "; ".join(["found none", *of_layouts])
@@ -164,11 +164,11 @@ def _opening(unpacked: Path, roster: Roster | None, template: Path | None, max_m
                 listings[archive.path] = []
         return listings[archive.path]
 
-    exercise = [template.name] if template else []
+    exercise_names = [template.name] if template else []
     return Opening(
         names_one=lambda text: bool(roster and roster.match(text)),
-        match_name=lambda text: match_name(text, roster, exercise),
-        is_nobodys=lambda text: is_nobodys(text, exercise),
+        match_name=lambda text: match_name(text, roster, exercise_names),
+        is_nobodys=lambda text: is_nobodys(text, exercise_names),
         list_files=listing,
         unpack=contents,
         usual=plain_name(template.name) if template else "",
@@ -198,9 +198,9 @@ def alone(
     if not files:
         return ClassSubmission("submission", folder, "", refused="nothing was submitted")
     owner = Owner("submission")
-    exercise = _Exercise(usual.lower(), _code(template, max_mb), max_mb)
+    handout = _Handout(usual.lower(), _code(template, max_mb), max_mb)
     pile = _Pile(owner, StudentMatch(), [(file, owner) for file in files])
-    return _submission("submission", pile, unpacked, exercise, has_roster=False)
+    return _submission("submission", pile, unpacked, handout, has_roster=False)
 
 
 def _files(submissions: Path, unpacked: Path, path_text: str, max_mb: float) -> list[File]:
@@ -219,7 +219,7 @@ def _files(submissions: Path, unpacked: Path, path_text: str, max_mb: float) -> 
     return sorted(files, key=lambda file: file.parts)
 
 
-def _exercise(file_owners: Sequence[tuple[File, Owner]], template: Path | None, max_mb: float) -> _Exercise:
+def _handout(file_owners: Sequence[tuple[File, Owner]], template: Path | None, max_mb: float) -> _Handout:
     """The notebook's usual name: the template's, or else the most frequent one."""
     pairs = {(owner.id, plain_name(owner.file_name or file.name)) for file, owner in file_owners if is_work(file)}
     names = Counter(name for _, name in sorted(pairs) if name.endswith(".ipynb"))
@@ -227,18 +227,20 @@ def _exercise(file_owners: Sequence[tuple[File, Owner]], template: Path | None, 
     usual = usual if names[usual] > 1 else ""  # a name that occurs once is not usual
     if template and plain_name(template.name) in names:
         usual = plain_name(template.name)
-    return _Exercise(usual, _code(template, max_mb), max_mb)
+    return _Handout(usual, _code(template, max_mb), max_mb)
 
 
 def _code(template: Path | None, max_mb: float) -> TemplateCode:
     return template_code(template.resolve(), max_mb) if template else TemplateCode()
 
 
-def _piles(file_owners: Sequence[tuple[File, Owner]], roster: Roster | None, exercise: Sequence[str]) -> list[_Pile]:
+def _piles(
+    file_owners: Sequence[tuple[File, Owner]], roster: Roster | None, exercise_names: Sequence[str]
+) -> list[_Pile]:
     """The files of each student or team."""
     owners = {owner.id: owner for _, owner in reversed(file_owners)}
     work = {owner.id for file, owner in file_owners if is_work(file)}
-    match_of = matches(owners, work, roster, exercise) if roster else {}
+    match_of = matches(owners, work, roster, exercise_names) if roster else {}
     places: dict[str, set[str]] = {}
     for file, owner in file_owners:
         places.setdefault(owner.id, set()).add(file.section)
@@ -324,12 +326,12 @@ def _is_submission(pile: _Pile, layouts: Mapping[str, Layout]) -> bool:
     return any(is_work(file) or len(file.parts) > 1 or _is_attempt(file, file.section in flat) for file in files)
 
 
-def _is_handed_out(pile: _Pile, exercise: _Exercise) -> bool:
+def _is_handed_out(pile: _Pile, handout: _Handout) -> bool:
     """Whether the pile is only the template, left beside the submissions."""
     file, _ = pile.files[0]
     alone = len(pile.files) == len(file.parts) == 1 and pile.match == StudentMatch() and not file.problem
-    is_usual_name = plain_name(file.name) == exercise.name and bool(exercise.template.tasks)
-    return alone and is_usual_name and not is_solved(file, exercise.template, exercise.max_mb)
+    is_usual_name = plain_name(file.name) == handout.name and bool(handout.template.tasks)
+    return alone and is_usual_name and not is_solved(file, handout.template, handout.max_mb)
 
 
 def _is_attempt(file: File, flat: bool) -> bool:
@@ -371,7 +373,7 @@ def _leftover_remark(piles: Sequence[_Pile]) -> tuple[str, ...]:
     return (f"ignored, since no submission: {', '.join(names[:MOST_NAMES])}{more}",) if names else ()
 
 
-def _submission(key: str, pile: _Pile, into: Path, exercise: _Exercise, *, has_roster: bool) -> ClassSubmission:
+def _submission(key: str, pile: _Pile, into: Path, handout: _Handout, *, has_roster: bool) -> ClassSubmission:
     """The submission of the pile: its notebook, or the reason why there is none."""
     candidates = [(file, owner) for file, owner in pile.files if is_work(file)]
     remarks = _doubt(pile)
@@ -382,12 +384,12 @@ def _submission(key: str, pile: _Pile, into: Path, exercise: _Exercise, *, has_r
         for file, owner in candidates
         if not is_archive(file.name) and not file.problem
     ]
-    solved = [w for w in works[:MAX_READ] if is_solved(w.file, exercise.template, exercise.max_mb)]
+    solved = [w for w in works[:MAX_READ] if is_solved(w.file, handout.template, handout.max_mb)]
     last = max((work.owner.attempt for work in solved), default=-1)
     packed = [(file, owner) for file, owner in packed if owner.attempt > last]  # of a later attempt, or nothing solved
     if packed:
         works += [
-            w for file, owner in packed[:MOST_OPENED] for w in _inside(file, owner, into, exercise.max_mb, reasons)
+            w for file, owner in packed[:MOST_OPENED] for w in _inside(file, owner, into, handout.max_mb, reasons)
         ]
         if len(packed) > MOST_OPENED:
             text = f"{len(packed)} archives; only the first {MOST_OPENED} were opened"
@@ -399,7 +401,7 @@ def _submission(key: str, pile: _Pile, into: Path, exercise: _Exercise, *, has_r
     if has_roster and of_several and len({(w.place.rpartition("/")[0], plain_name(w.file_name)) for w in works}) > 1:
         whose = "a team's folder" if pile.students else "not on the roster"
         remarks.append(Remark("whose", f"{whose}, and maybe the work of several people", needs_person=True))
-    choice = choose(works, exercise.name, exercise.template, exercise.max_mb)
+    choice = choose(works, handout.name, handout.template, handout.max_mb)
     work = choice.work
     if work.owner.late:
         remarks.append(Remark("late", "the download marks this submission as late"))

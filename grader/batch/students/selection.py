@@ -43,7 +43,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class _Candidate:
     work: Work
     code: Code | None  # None if it cannot be read
     changed: int  # code cells that are not the template's; 0 if no task was changed
@@ -141,30 +141,30 @@ def choose(works: Sequence[Work], usual: str, template: TemplateCode, max_mb: fl
             work.place,
         ),
     )
-    readings = [_read(work, usual, template, max_mb) for work in ordered[:MAX_READ]]
+    candidates = [_read(work, usual, template, max_mb) for work in ordered[:MAX_READ]]
     solved = (
-        [reading for reading in readings if reading.changed]
-        or [reading for reading in readings if reading.code is not None]
-        or readings
+        [candidate for candidate in candidates if candidate.changed]
+        or [candidate for candidate in candidates if candidate.code is not None]
+        or candidates
     )
-    last = max(reading.work.owner.attempt for reading in solved)
-    of_last = [reading for reading in solved if reading.work.owner.attempt == last]
-    best = max(reading.likeness for reading in of_last)
-    pool = [reading for reading in of_last if reading.likeness == best]
-    winner = max(pool, key=lambda reading: reading.newest)
-    rest = [reading for reading in readings if reading is not winner]
-    others = [_described(reading) for reading in rest] + [plain(work.place, 80) for work in ordered[MAX_READ:]]
+    last = max(candidate.work.owner.attempt for candidate in solved)
+    of_last = [candidate for candidate in solved if candidate.work.owner.attempt == last]
+    best = max(candidate.likeness for candidate in of_last)
+    pool = [candidate for candidate in of_last if candidate.likeness == best]
+    winner = max(pool, key=lambda candidate: candidate.newest)
+    rest = [candidate for candidate in candidates if candidate is not winner]
+    others = [_described(candidate) for candidate in rest] + [plain(work.place, 80) for work in ordered[MAX_READ:]]
     doubtful = len(ordered) > MAX_READ or _is_doubtful(
-        winner, [reading for reading in solved if reading is not winner], readings
+        winner, [candidate for candidate in solved if candidate is not winner], candidates
     )
     return Choice(winner.work, _why(winner, solved, pool), tuple(sorted(others)), doubtful)
 
 
-def _why(winner: _Reading, solved: Sequence[_Reading], pool: Sequence[_Reading]) -> str:
+def _why(winner: _Candidate, solved: Sequence[_Candidate], pool: Sequence[_Candidate]) -> str:
     """Why this notebook was chosen: the only solved one, the best name, or the newest."""
     if len(solved) == 1:
         return "the only one with solved tasks" if winner.changed else "the only one that can be read"
-    is_attempt = any(reading.work.owner.attempt < winner.work.owner.attempt for reading in solved)
+    is_attempt = any(candidate.work.owner.attempt < winner.work.owner.attempt for candidate in solved)
     if len(pool) == 1 and not is_attempt:
         return "it has the exercise's name" if winner.likeness == 2 else "its name contains the exercise's"
     by = "submitted last" if winner.work.owner.order else "the newest"
@@ -176,35 +176,35 @@ def _likeness(work: Work, usual: str) -> int:
     return 2 if name == usual else int(bool(usual) and usual.removesuffix(".ipynb") in name)
 
 
-def _read(work: Work, usual: str, template: TemplateCode, max_mb: float) -> _Reading:
+def _read(work: Work, usual: str, template: TemplateCode, max_mb: float) -> _Candidate:
     code = code_of(work.file.path, max_mb) if work.file.path else None
-    return _Reading(work, code, template.changed(code), _likeness(work, usual))
+    return _Candidate(work, code, template.changed(code), _likeness(work, usual))
 
 
-def _described(reading: _Reading) -> str:
-    why = " (cannot be read)" if reading.code is None else "" if reading.changed else " (nothing solved)"
-    return plain(reading.work.place, 80) + why
+def _described(candidate: _Candidate) -> str:
+    why = " (cannot be read)" if candidate.code is None else "" if candidate.changed else " (nothing solved)"
+    return plain(candidate.work.place, 80) + why
 
 
-def _is_doubtful(winner: _Reading, others: Sequence[_Reading], readings: Sequence[_Reading]) -> bool:
+def _is_doubtful(winner: _Candidate, others: Sequence[_Candidate], candidates: Sequence[_Candidate]) -> bool:
     """Whether another solved notebook, or an unreadable one, may be the right one."""
     if not winner.changed:
-        return any(reading.code is None for reading in readings) and len(readings) > 1
-    for reading in others:
-        if reading.code == winner.code:
+        return any(candidate.code is None for candidate in candidates) and len(candidates) > 1
+    for candidate in others:
+        if candidate.code == winner.code:
             continue
-        if reading.work.owner.attempt < winner.work.owner.attempt and reading.likeness > winner.likeness == 0:
+        if candidate.work.owner.attempt < winner.work.owner.attempt and candidate.likeness > winner.likeness == 0:
             return True  # the last attempt may hold another notebook only
-        ordered = reading.work.owner.order or winner.work.owner.order
-        apart = reading.work.file.section != winner.work.file.section
-        apart = apart or reading.work.file.twin or winner.work.file.twin
-        near = apart or (not ordered and abs(reading.work.file.changed - winner.work.file.changed) < SAME_TIME_S)
-        same_name = plain_name(reading.work.file_name) == plain_name(winner.work.file_name)
-        earlier = reading.work.owner.attempt < winner.work.owner.attempt
+        ordered = candidate.work.owner.order or winner.work.owner.order
+        apart = candidate.work.file.section != winner.work.file.section
+        apart = apart or candidate.work.file.twin or winner.work.file.twin
+        near = apart or (not ordered and abs(candidate.work.file.changed - winner.work.file.changed) < SAME_TIME_S)
+        same_name = plain_name(candidate.work.file_name) == plain_name(winner.work.file_name)
+        earlier = candidate.work.owner.attempt < winner.work.owner.attempt
         again = earlier or (ordered and same_name)  # an earlier attempt
         unlike = not winner.likeness and not again
-        if reading.likeness == winner.likeness and (near or unlike or reading.changed > winner.changed):
+        if candidate.likeness == winner.likeness and (near or unlike or candidate.changed > winner.changed):
             return True
-        if reading.likeness == 1 and winner.likeness == 2 and reading.newest > winner.newest:
+        if candidate.likeness == 1 and winner.likeness == 2 and candidate.newest > winner.newest:
             return True
     return False

@@ -24,18 +24,18 @@ def _constant(value: object) -> str:
     return repr(value) if isinstance(value, PLAIN) else type(value).__name__
 
 
-def fingerprint_of(names: dict[str, object], path: str) -> int:
+def fingerprint_of(namespace: dict[str, object], path: str) -> int:
     """The fingerprint of the `function` or `Class.method` of that name; `MISSING` if there is none."""
     first, _, method = path.partition(".")
-    value: object = names.get(first)
+    value: object = namespace.get(first)
     if method:
         value = vars(value).get(method) if isinstance(value, type) else None
     code = getattr(value, "__code__", None)
     return fingerprint(code) if isinstance(code, CodeType) else MISSING
 
 
-def number_of(names: dict[str, object], name: str) -> float:
+def number_of(namespace: dict[str, object], name: str) -> float:
     """The number of that name; `MISSING` if it is not a number."""
-    value = names.get(name)
+    value = namespace.get(name)
     plain = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if plain and abs(value) < 1e9 else float(MISSING)  # type: ignore[arg-type]

@@ -1,8 +1,8 @@
 """The frames that cross the boundary of the box, in either direction, each as a record with its size limit.
 
 A frame is a name and bytes (`wire.py`). Its name is its kind and, for most kinds, a slash and its subject:
-`note/components.vae/encoder`. `docs/wall.md` has a table of all kinds. The supervisor imports the same file that is
-copied into the box, so this file needs only the standard library. Student code in the box may write frames, too, so
+`unanswered/components.vae/encoder`. `docs/wall.md` has a table of all kinds. The supervisor imports the same file that
+is copied into the box, so this file needs only the standard library. Student code in the box may write frames, too, so
 `from_box` trusts nothing that it reads.
 """
 
@@ -39,7 +39,7 @@ class Malformed(ValueError):
     """A frame of an unknown kind or with invalid fields, or a text that is not an address."""
 
 
-class _Place(str):
+class _Name(str):
     """A name under which arrays are stored: a stage for its questions, an address for its answer."""
 
     __slots__ = ()
@@ -53,7 +53,7 @@ class _Place(str):
         return name.startswith(f"{self}/")
 
 
-class Stage(_Place):
+class Stage(_Name):
     """A stage of the probe, `kind.part`, for instance `components.vae`; `Malformed` for any other text."""
 
     __slots__ = ()
@@ -89,7 +89,7 @@ class Stage(_Place):
         return {name.removeprefix(f"{self}/"): among[name] for name in among if self.holds(name)}
 
 
-class Address(_Place):
+class Address(_Name):
     """One question of a stage, `stage/question`, for instance `components.vae/encoder`; `Malformed` for other text."""
 
     __slots__ = ()
@@ -340,10 +340,10 @@ class Answer(Frame):
 
 
 @dataclass(frozen=True)
-class Note(Frame):
+class Unanswered(Frame):
     """The reason why a question has no answer, and whether it is a grader fault."""
 
-    kind = "note"
+    kind = "unanswered"
     bound = Bound(1000, SMALL)
     about = "address"
     address: Address
@@ -380,8 +380,11 @@ class Done(Frame):
 
 
 TO_BOX: tuple[type[Frame], ...] = (Warm, Plan, Questions, Refused)
-FROM_BOX: tuple[type[Frame], ...] = (At, Printed, Cell, Want, Answer, Note, StageEnd, Event, Done)
-RECORDED: Mapping[str, type[Frame]] = {".safetensors": Answer, ".json": Note}  # by the suffix of the recorder's file
+FROM_BOX: tuple[type[Frame], ...] = (At, Printed, Cell, Want, Answer, Unanswered, StageEnd, Event, Done)
+RECORDED: Mapping[str, type[Frame]] = {
+    ".safetensors": Answer,
+    ".json": Unanswered,
+}  # by the suffix of the recorder's file
 
 
 def to_box(name: str, data: bytes) -> Frame:
@@ -395,7 +398,7 @@ def from_box(name: str, data: bytes) -> Frame:
 
 
 def recorded(stage: Stage, file_name: str, data: bytes) -> Frame:
-    """Returns the frame of a file that the recorder wrote: a tensor file or a note's data; raises `Malformed`."""
+    """The frame of a file that the recorder wrote: a tensor file, or why there is none; raises `Malformed`."""
     question, dot, suffix = file_name.rpartition(".")
     if (kind := RECORDED.get(dot + suffix)) is None:
         raise Malformed("no file of the recorder's")

@@ -1,8 +1,8 @@
 """Executed in the student's kernel by the runner: asks a stage's questions and writes down the answers.
 
-It records answers and grades nothing. An exception in student code becomes a note. An exception in the probe's own code
-is marked as a grader fault, according to the frame that raised it. The runner defines the names `student` (the
-notebook's variables) and `request` here.
+It records answers and grades nothing. A question that raises an exception stays unanswered, and the exception is
+written down as the reason. An exception in the probe's own code is marked as a grader fault, according to the frame
+that raised it. The runner defines the names `student` (the notebook's variables) and `request` here.
 """
 
 import builtins
@@ -111,7 +111,7 @@ def _write(name, data):
         os.replace(partial, os.path.join(folder, name))
 
 
-def _note(question, error, ours):
+def _unanswered(question, error, ours):
     _write(question + ".json", json.dumps({"error": error[:MAX_MESSAGE], "ours": ours}).encode())
 
 
@@ -163,12 +163,12 @@ def _ask(question, function, questions, no_answer):
             answer = function(STUDENT, arguments)
         _write(question + ".safetensors", save({key: _plain(value) for key, value in answer.items()}))
     except (no_answer, TooSlow, NotNumbers, Spoilt) as error:
-        _note(question, str(error), getattr(error, "ours", False) is True)
+        _unanswered(question, str(error), getattr(error, "ours", False) is True)
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt) and not error.args  # the runner does so at the stage's limit
         text = f"{type(error).__name__}: {error}"[: MAX_MESSAGE - MAX_LINE - 20] + _own_line(error)
         text = "did not finish in time" if interrupted else text
-        _note(question, text, not interrupted and not _raised_in_student_code(error))
+        _unanswered(question, text, not interrupted and not _raised_in_student_code(error))
 
 
 @contextlib.contextmanager
@@ -242,22 +242,22 @@ def _given_now():
     spec = importlib.util.spec_from_file_location("fingerprints", REQUEST["engine"] + "/fingerprints.py")
     prints = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(prints)
-    names = REQUEST["given"]
+    given = REQUEST["given"]
     return {
-        "constants": np.array([prints.number_of(STUDENT, name) for name in names["constants"]], dtype=np.float32),
-        "codes": np.array([prints.fingerprint_of(STUDENT, path) for path in names["codes"]], dtype=np.int64),
+        "constants": np.array([prints.number_of(STUDENT, name) for name in given["constants"]], dtype=np.float32),
+        "codes": np.array([prints.fingerprint_of(STUDENT, path) for path in given["codes"]], dtype=np.int64),
     }
 
 
 def record():
-    """Writes an answer or a note for every question of the stage that is not to be skipped."""
+    """Writes an answer, or why there is none, for every question of the stage that is not to be skipped."""
     with _our_files():
         questions = load_file(os.path.join(REQUEST["folder"], "questions.safetensors"))
     if REQUEST["kind"] == "replace":
         try:
             _replace(questions)
         except BaseException as error:
-            _note("replaced", f"{type(error).__name__}: {error}", True)
+            _unanswered("replaced", f"{type(error).__name__}: {error}", True)
         return
     if REQUEST["given"] and "given" not in REQUEST["skip"]:
         _write("given.safetensors", save(_given_now()))
@@ -275,7 +275,7 @@ def record():
         try:
             _ask(question, function, questions, probe.NoAnswer)
         except TooSlow as error:  # the alarm came after the answer, before the timer was stopped
-            _note(question, str(error), False)
+            _unanswered(question, str(error), False)
         finally:
             if in_main_thread:
                 signal.setitimer(signal.ITIMER_REAL, 0)

@@ -37,7 +37,6 @@ from frames import (
     Event,
     Frame,
     Malformed,
-    Note,
     Plan,
     Printed,
     Questions,
@@ -46,6 +45,7 @@ from frames import (
     StageEnd,
     StageStatus,
     StageStep,
+    Unanswered,
     Want,
     Warm,
     recorded,
@@ -278,11 +278,11 @@ class Runner:
             what = "did not finish in time" if result.status is CellStatus.TIMEOUT else "ended the whole Python process"
             if not question or question in done:
                 return StageStatus.DIED
-            self.channel.send(Note(step.stage.question(question), f"your code {what}"))
+            self.channel.send(Unanswered(step.stage.question(question), f"your code {what}"))
             done.add(question)
 
     def forward(self, stage: Stage, folder: Path, done: set[str]) -> None:
-        """Sends the complete answers and notes; the recorder renames a file when it is complete."""
+        """Sends the complete answers, and why others are missing; the recorder renames a file when it is complete."""
         most = self.plan.answer_bytes
         for path in sorted((folder / "answers").glob("[!.]*.*")):
             if not path.is_file() or path.suffix not in RECORDED:  # reading a pipe could block forever
@@ -290,7 +290,7 @@ class Runner:
             with contextlib.suppress(Malformed):  # a file that the notebook wrote: no question has this name
                 if (size := path.stat().st_size) > most:  # as a frame, it would end the whole run
                     error = f"the answer has {size / 1e6:.0f} MB, more than the {most / 1e6:g} MB that are taken"
-                    self.channel.send(Note(stage.question(path.stem), error))
+                    self.channel.send(Unanswered(stage.question(path.stem), error))
                 else:
                     self.channel.send(recorded(stage, path.name, path.read_bytes()))
             done.add(path.stem)

@@ -50,11 +50,11 @@ def draw(evidence: Evidence) -> list[Figure]:
         figure
         for part, pictures in PICTURES.items()
         for picture in pictures
-        if (figure := _made(picture, evidence, part))
+        if (figure := _figure(picture, evidence, part))
     ]
 
 
-def _made(picture: Picture, evidence: Evidence, part: str) -> Figure | None:
+def _figure(picture: Picture, evidence: Evidence, part: str) -> Figure | None:
     try:
         figure = picture(evidence, part)
         if not_trained(evidence, part):

@@ -72,8 +72,8 @@ def worst_reconstructions(evidence: Evidence, part: str) -> Figure:
         for digit, row in rows.items():
             middle = sheet.corner((0, digit))[0] + TILE / 2
             write(axes, (middle, 16), str(digit), weight="bold")
-            write(axes, (middle, numbers), _told(errors[row]), size=SMALL)
-            write(axes, (middle, levels), _told(usual[digit]), size=SMALL, color=QUIET)
+            write(axes, (middle, numbers), _error_text(errors[row]), size=SMALL)
+            write(axes, (middle, levels), _error_text(usual[digit]), size=SMALL, color=QUIET)
 
     most = max(rows, key=lambda digit: float(errors[rows[digit]]))
     return figure(
@@ -83,7 +83,7 @@ def worst_reconstructions(evidence: Evidence, part: str) -> Figure:
         "reconstruction; error 1: no better than always answering with the mean image. In grey: the reference's worst "
         "error for that digit, perhaps on another image.",
         alt=f"The worst reconstruction of each of {len(rows)} digits under its image; the worst of all is a picture of "
-        f"digit {most}, with an error of {_told(errors[rows[most]])}.",
+        f"digit {most}, with an error of {_error_text(errors[rows[most]])}.",
         size=sheet.size,
         paint=paint,
     )
@@ -117,5 +117,5 @@ def _explained(share: float, count: int) -> str:
     return f"Explained variance over {count:,} images: {percent(share)}"
 
 
-def _told(error: float) -> str:
+def _error_text(error: float) -> str:
     return f"{min(error, 9.99):.2f}"

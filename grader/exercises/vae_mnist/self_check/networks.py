@@ -148,7 +148,7 @@ class _Networks:
             sizes = {value.shape[-1] for value in self.call(other, self.x)} if kind == "encoder" else {size}
             got = f"the codes have {' and '.join(map(str, sizes))} numbers"
         except Exception as error:
-            sizes, got = set(), f"the {kind} stops with {_told(error)}"
+            sizes, got = set(), f"the {kind} stops with {_error_text(error)}"
         return sizes == {size}, f"with latent_dim = {size}, {got}: is there a fixed number where latent_dim belongs?"
 
 
@@ -206,10 +206,10 @@ def _holds_layers(value: _Any) -> bool:
     return any(isinstance(part, _torch.nn.Module) for part in kept)
 
 
-def _told(error: BaseException) -> str:
+def _error_text(error: BaseException) -> str:
     """An error on one line, with the innermost line of the student's own code that it passed through."""
     text = f"{type(error).__name__}: {_one_line(error)}"
-    ours = _told.__code__.co_filename
+    ours = _error_text.__code__.co_filename
     for frame in reversed(_traceback.extract_tb(error.__traceback__)):
         if ("ipykernel" in frame.filename or "ipython-input" in frame.filename) and frame.filename != ours:
             line = f": `{frame.line}`" if frame.line else ""

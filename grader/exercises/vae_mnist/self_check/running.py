@@ -15,7 +15,7 @@ import numpy as _numpy
 import torch as _torch
 
 from grader.exercises.vae_mnist.self_check.functions import _SelfCheck
-from grader.exercises.vae_mnist.self_check.networks import _Line, _NotFilled, _one_line, _told
+from grader.exercises.vae_mnist.self_check.networks import _error_text, _Line, _NotFilled, _one_line
 
 _TASKS = {
     "vae": ("encoder", "decoder", "reparameterization", "loss", "training", "sampling"),
@@ -63,7 +63,7 @@ def self_check(item: str) -> None:
             unfinished = f"– not checked: it needs {missing}, which is not defined"
         else:
             unfinished = "not checked to the end: your code stopped"
-            lines.append((False, _told(error)))
+            lines.append((False, _error_text(error)))
     failures = [message for passes, message in lines if not passes]
     count = f"{len(lines) - len(failures)} passed" + (f", {len(failures)} failed" if failures else "")
     print(f"{item}: {unfinished or count}")
@@ -105,8 +105,8 @@ def _unfinished(reason: Exception, part: str, task: str) -> str:
 def _is_stub(name: str) -> bool:
     """Whether the function or method still has the line that the template put in place of its code."""
     head, _, method = name.partition(".")
-    found: _Any = globals().get(head)
-    function: _Any = getattr(found, method, None) if method else found
+    owner: _Any = globals().get(head)
+    function: _Any = getattr(owner, method, None) if method else owner
     code = getattr(_inspect.unwrap(function), "__code__", None)
     return code is not None and "NotImplementedError" in code.co_names
 

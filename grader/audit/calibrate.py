@@ -105,7 +105,7 @@ def redraw(rubric_path: Path, folder: Path = DOCS) -> list[str]:
 
 def charts(rows: Sequence[Threshold], all_measurements: Sequence[ModelMeasurement]) -> Iterator[tuple[str, bytes]]:
     """Yields the file name and content of each chart."""
-    yield "overview.svg", overview(rows, [m for m in all_measurements if _is_spoilt(m) or m.group != "defective"])
+    yield "overview.svg", overview(rows, [m for m in all_measurements if _is_affected(m) or m.group != "defective"])
     for row in rows:
         yield f"{row.item}.{row.check}.svg", strip_chart(row, all_measurements)
 
@@ -115,7 +115,7 @@ def _measured(row: Threshold, all_measurements: Sequence[ModelMeasurement]) -> l
     return [m for m in all_measurements if (m.item, m.check) == (row.item, row.check) and math.isfinite(m.value)]
 
 
-def _is_spoilt(measurement: ModelMeasurement) -> bool:
+def _is_affected(measurement: ModelMeasurement) -> bool:
     spoils = corpus.entry(measurement.model).spoils
     return not spoils or measurement.item in spoils
 

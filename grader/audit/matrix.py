@@ -116,7 +116,9 @@ def _row(
         lost_milli = max(0, sum(loss.lost_milli for loss in losses if loss.item == item.id) - gained)
         unsure = verdict is not None and verdict.outcome is Outcome.NEEDS_REVIEW
         state = _state(solution, item.id, lost_milli, bool(checks), unsure)
-        if state is SolutionState.UNEXPECTED and _is_spoilt(by_id, item.id, lost_milli, solution, rubric, exercise):
+        if state is SolutionState.UNEXPECTED and _is_consequence(
+            by_id, item.id, lost_milli, solution, rubric, exercise
+        ):
             state = SolutionState.LOST
         if state is SolutionState.UNTOUCHED and item.part not in trained:
             state = SolutionState.UNGRADED  # its verdict is the reference's, which has its own row
@@ -155,7 +157,7 @@ def _state(solution: Solution, item: str, lost_milli: int, was_graded: bool, uns
     return SolutionState.UNEXPECTED
 
 
-def _is_spoilt(
+def _is_consequence(
     verdicts: Mapping[str, ItemVerdict],
     item: str,
     lost_milli: int,
@@ -165,8 +167,8 @@ def _is_spoilt(
 ) -> bool:
     """Whether an expected mistake in an earlier item explains the loss, by the rubric's rules on follow-through."""
     settings = rubric.follow_through
-    if spoilt_in := verdicts[item].lost_in:
-        return set(spoilt_in) <= set(solution.loses) and lost_milli <= settings.min_cost_milli
+    if lost_in := verdicts[item].lost_in:
+        return set(lost_in) <= set(solution.loses) and lost_milli <= settings.min_cost_milli
     earlier = set(exercise.items.get(item, ItemSpec()).depends_on) & set(solution.loses)
     return any(share(verdicts[name]) < settings.min_earned.get(name, 0.0) for name in earlier)
 

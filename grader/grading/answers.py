@@ -18,7 +18,7 @@ LOST_STAGE_TEXTS = {
         (StageStatus.TIMEOUT, StageStatus.DIED, StageStatus.SKIPPED),
         "the notebook's Python process ended before this could be tested",
     ),
-    StageStatus.SPOILT: (
+    StageStatus.DAMAGED: (
         "this could not be tested: your code filled the disk, changed the grader's folders, or has a file with the "
         "name of a library"
     ),

@@ -60,7 +60,7 @@ class Container:
     """
 
     name = "container"
-    without = frozenset({"cgroups", "rlimits", "watch"})  # the engine limits memory, tasks and files
+    without = frozenset({"cgroups", "rlimits", "monitor"})  # the engine limits memory, tasks and files
 
     def __init__(self, private: Collection[Path] = ()) -> None:
         self._private = private

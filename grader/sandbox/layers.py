@@ -32,7 +32,7 @@ LAYERS: dict[str, str] = {
     "descriptors": "no open file of the caller",
     "cgroups": "memory and number of tasks, counted and limited by the kernel for the whole box",
     "rlimits": "size of a file, open files, tasks, CPU time, core dumps",
-    "watch": "memory, files in memory and processes, counted by the supervisor ten times per second",
+    "monitor": "memory, files in memory and processes, counted by the supervisor ten times per second",
 }
 
 # The layers of a box without namespaces, `grader.sandbox.own_user`.
@@ -40,7 +40,7 @@ LAYERS_WITHOUT_NAMESPACES: dict[str, str] = {
     "another user": "if root grades: no file, process or object of the machine belongs to the box's user",
     "landlock": "of the machine's files only system libraries, Python and the exercise's files can be opened",
     "seccomp": "kernel calls that no notebook needs are refused, among them all sockets except AF_UNIX",
-    **{name: LAYERS[name] for name in ("environment", "descriptors", "cgroups", "rlimits", "watch")},
+    **{name: LAYERS[name] for name in ("environment", "descriptors", "cgroups", "rlimits", "monitor")},
 }
 
 

@@ -85,7 +85,7 @@ class Supervisor:
         self._pipes = [cast(BinaryIO, pipe) for pipe in pipes]  # all three are pipes
         counted = self._cgroups.limits_memory
         self._monitor = ResourceMonitor(
-            self._process.pid, limits, self._command, counted=counted, enforces_limits="watch" not in backend.without
+            self._process.pid, limits, self._command, counted=counted, enforces_limits="monitor" not in backend.without
         )
         self.inbox = Inbox(limits)
         self._log = bytearray()

@@ -105,9 +105,9 @@ ACTIONS = {
     "seccomp": Action(READ_OWN),
     "environment": Action(SEEN.format("'SECRET' in os.environ.values()")),
     "descriptors": Action(OPEN_FILES),
-    "cgroups": Action(HOARD, also=("watch",)),
+    "cgroups": Action(HOARD, also=("monitor",)),
     "rlimits": Action("tell(tried(lambda: os.truncate(os.open('/tmp/large', os.O_CREAT | os.O_WRONLY), 10**9)))"),
-    "watch": Action(FORKS, given=("cgroups", "rlimits")),
+    "monitor": Action(FORKS, given=("cgroups", "rlimits")),
 }
 
 

@@ -136,7 +136,7 @@ class StageStatus(StrEnum):
     TIMEOUT = "timeout"
     DIED = "died"
     SKIPPED = "skipped"
-    SPOILT = "spoilt"  # the grader's files in the box were changed, or there was no room for them
+    DAMAGED = "damaged"  # the grader's files in the box were changed, or there was no room for them
     INTERRUPTED = "interrupted"
 
 

@@ -26,7 +26,7 @@ MAX_MESSAGE = 400
 MAX_LINE = 100  # characters of a line of the notebook
 
 
-class Spoilt(Exception):
+class Damaged(Exception):
     """The notebook's code has changed the grader's files, filled their disk, or hidden a library."""
 
 
@@ -48,7 +48,7 @@ def _is_written(name):
 
 for _name in ("json", "numpy", "safetensors", "torch"):
     if _is_written(str(getattr(sys.modules.get(_name), "__file__", ""))):
-        raise Spoilt(f"{_name} is your own file, not the library")
+        raise Damaged(f"{_name} is your own file, not the library")
 
 with _libraries_alone():
     import json
@@ -76,7 +76,7 @@ def _our_files():
         yield
     except (OSError, SafetensorError) as error:
         why = getattr(error, "strerror", None) or "not what was put there"
-        raise Spoilt(f"the disk is full, or your code has changed the grader's files ({why})") from error
+        raise Damaged(f"the disk is full, or your code has changed the grader's files ({why})") from error
 
 
 def _plain(value):
@@ -162,7 +162,7 @@ def _ask(question, function, questions, no_answer):
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             answer = function(STUDENT, arguments)
         _write(question + ".safetensors", save({key: _plain(value) for key, value in answer.items()}))
-    except (no_answer, TooSlow, NotNumbers, Spoilt) as error:
+    except (no_answer, TooSlow, NotNumbers, Damaged) as error:
         _unanswered(question, str(error), getattr(error, "ours", False) is True)
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt) and not error.args  # the runner does so at the stage's limit

@@ -225,7 +225,7 @@ class Runner:
         try:
             status = await self.ask(step, questions)
         except (OSError, UnicodeError, Malformed, WireError):  # only the notebook can have changed the runner's files
-            status = StageStatus.SPOILT
+            status = StageStatus.DAMAGED
         self.channel.send(StageEnd(step.stage, status))
 
     async def ask(self, step: StageStep, questions: Questions) -> StageStatus:
@@ -263,8 +263,8 @@ class Runner:
                 continue
             if kernel.alive:
                 failed = result.status is CellStatus.ERROR
-                if failed and result.error.startswith("Spoilt:"):
-                    return StageStatus.SPOILT
+                if failed and result.error.startswith("Damaged:"):
+                    return StageStatus.DAMAGED
                 if failed and result.error.startswith(("KeyboardInterrupt", "OSError: [Errno 24]")):
                     interrupted += 1  # a late interrupt meant for a cell, or numpy's, which could not start its threads
                     if interrupted == 2:

@@ -22,7 +22,7 @@ SHOWN = {  # names of stand-ins, which mean nothing to a student, and what is sh
     "ToyEncoder": "test encoder",
     "ToyDecoder": "test decoder",
     "'Loader'": "'test loader'",
-    "'Recorder'": "'test optimizer'",
+    "'RecordingOptimizer'": "'test optimizer'",
 }
 
 

@@ -107,19 +107,19 @@ def _rows_of(images, decoded):
     return rows if float((decoded[rows] - images).abs().max()) <= SAME else []
 
 
-def _matched(result, count, watch, size):
+def _matched(result, count, record, size):
     """The code, decoded image and label of each drawn image, one row for each; empty if they are unknown."""
-    codes = [code for code in watch.codes if code.shape[1] == size]
+    codes = [code for code in record.codes if code.shape[1] == size]
     total = sum(map(len, codes))
     enough = count <= total <= MOST_DECODED
-    if not enough or result.numel() != count * PIXELS or sum(i.numel() for i in watch.images) != total * PIXELS:
+    if not enough or result.numel() != count * PIXELS or sum(i.numel() for i in record.images) != total * PIXELS:
         return {}
-    decoded = torch.cat([image.reshape(-1, PIXELS) for image in watch.images])
+    decoded = torch.cat([image.reshape(-1, PIXELS) for image in record.images])
     images = result.reshape(count, -1).float()
     rows = list(range(count)) if total == count else _rows_of(images, decoded)
     if not rows:
         return {}
-    labels = torch.cat(watch.labels) if watch.labels else torch.zeros(0, device=decoded.device).long()
+    labels = torch.cat(record.labels) if record.labels else torch.zeros(0, device=decoded.device).long()
     labels = labels[rows] if len(labels) == total else labels
     return {"rows": rows, "codes": torch.cat(codes)[rows], "decoded": decoded[rows], "images": images, "labels": labels}
 
@@ -130,20 +130,20 @@ def _drawn(part, student, questions, model, size):
     The function may decode more images than requested if it always returns those of the same rows: then it does not
     select them by how they look.
     """
-    watch = _SamplingRecord(part, model.eval())
+    record = _SamplingRecord(part, model.eval())
     torch.manual_seed(int(questions["draw_seed"]))
     matches, shapes, selects = [], [], False
     for count in map(int, questions["sample_counts"]):
-        result = watch.drawn(student, model, count, questions["sample_labels"])
+        result = record.drawn(student, model, count, questions["sample_labels"])
         shapes.append([*result.shape, 0, 0, 0, 0][:4])
-        matched = _matched(result, count, watch, size)
+        matched = _matched(result, count, record, size)
         if matched:
             matches.append(matched)
         if matched and matched["rows"] != list(range(count)):
-            result = watch.drawn(student, model, count, questions["sample_labels"])
-            selects = selects or _matched(result, count, watch, size).get("rows") != matched["rows"]
+            result = record.drawn(student, model, count, questions["sample_labels"])
+            selects = selects or _matched(result, count, record, size).get("rows") != matched["rows"]
     matches = [] if selects else matches
-    if watch.loose_layers and not matches:
+    if record.loose_layers and not matches:
         raise NoAnswer(
             "your code calls layers of the decoder one by one, where the grader cannot see what it decodes. This does "
             "not count against you: it needs manual review",
@@ -158,6 +158,6 @@ def _drawn(part, student, questions, model, size):
     return {
         **{name: torch.cat([match[name] for match in matches]) if matches else none for name, none in empty.items()},
         "shapes": np.array(shapes, dtype=np.int64),
-        "encoder_calls": watch.encoder_calls,
-        "as_images": int(watch.as_images),
+        "encoder_calls": record.encoder_calls,
+        "as_images": int(record.as_images),
     }

@@ -14,7 +14,7 @@ DIRECTIONS = 8  # random directions onto which parameters and gradients are proj
 MOST_NUMBERS = 100_000  # parameters that are projected, spread over the whole model
 RATE = 1e-3
 PIXELS = 784
-LOSSES = 6  # values that are recorded for each step, see `Recorder._losses`
+LOSSES = 6  # values that are recorded for each step, see `RecordingOptimizer._losses`
 MOST_BATCHES = 4  # batches that the passes of one step may contain
 MOST_PASSES = 32  # passes kept between two steps
 ALONE = {"Encoder": ("x",), "Decoder": ("z",)}  # the argument of networks that take only one
@@ -78,7 +78,7 @@ class Projection:
         return sum(ones, torch.zeros(DIRECTIONS))
 
 
-class Watch:
+class ForwardRecord:
     """Records the inputs and outputs of a model's networks and the gradients that flow back to them.
 
     Each call of the encoder begins a pass, which includes the calls of reparameterization and decoder that follow.
@@ -245,30 +245,30 @@ def _keep(key, value, where):
 
 
 def _remember(value, where, key):
-    def came(gradient):
+    def add(gradient):
         where[key] = where[key] + gradient.detach() if key in where else gradient.detach()
 
-    value.register_hook(came)
+    value.register_hook(add)
 
 
-class Recorder(torch.optim.Adam):
+class RecordingOptimizer(torch.optim.Adam):
     """The optimizer that the student's loop receives; records parameters and gradients around each step."""
 
-    def __init__(self, model, loader, watch, seed, limit):
+    def __init__(self, model, loader, forward_record, seed, limit):
         super().__init__(model.parameters(), lr=RATE)
-        self.model, self.loader, self.watch, self.limit = model, loader, watch, limit
+        self.model, self.loader, self.forward_record, self.limit = model, loader, forward_record, limit
         self.watched = [p for group in self.param_groups for p in group["params"]]
         self.projection = Projection(self.watched, seed)
         self.gradient_sum = torch.zeros(DIRECTIONS)
         for index, parameter in enumerate(self.watched):
             if parameter.requires_grad:
-                parameter.register_hook(lambda gradient, index=index: self._came(index, gradient))
+                parameter.register_hook(lambda gradient, index=index: self._add_gradient(index, gradient))
         names = ("before", "after", "used", "came", "rates", "batch", "rows", "modes", "losses")
         self.rows = {name: [] for name in names}
         self.labels = {name: [] for name in ("labels", "encoder_labels")}
         self.recorded, self.passes, self.lines = [], [], set()
 
-    def _came(self, index, gradient):
+    def _add_gradient(self, index, gradient):
         self.gradient_sum = self.gradient_sum + self.projection.one(index, gradient).cpu()
 
     def _padded(self, rows):
@@ -282,7 +282,7 @@ class Recorder(torch.optim.Adam):
         """Clears the gradients, and the record of those that came before, which do not affect the next step."""
         super().zero_grad(set_to_none)
         self.gradient_sum = torch.zeros(DIRECTIONS)
-        self.watch.forget_trained()
+        self.forward_record.forget_trained()
 
     def state_now(self):
         """The projection of the current parameters."""
@@ -298,7 +298,7 @@ class Recorder(torch.optim.Adam):
         if number >= self.limit:
             super().step()
             return loss
-        record = self.watch.trained()
+        record = self.forward_record.trained()
         rows = record.get("head_rows")
         values = {
             "before": self.state_now(),
@@ -320,7 +320,7 @@ class Recorder(torch.optim.Adam):
             self.recorded.append(number)
             self.passes.append(record)
         self.gradient_sum = torch.zeros(DIRECTIONS)
-        self.watch.passes = []
+        self.forward_record.passes = []
         return loss
 
     def _losses(self, record):
@@ -405,7 +405,7 @@ def _recorded(part, student, questions, model, own_loss=False):
     _take_shape(part, student, model, questions)
     if not any(True for _ in model.parameters()):
         raise NoAnswer(f"{actual(part.model)} has no parameters, so there is nothing to train")
-    optimizer = Recorder(model, loader, Watch(part, model, loader), seed, 2 * epochs * len(loader))
+    optimizer = RecordingOptimizer(model, loader, ForwardRecord(part, model, loader), seed, 2 * epochs * len(loader))
     start = optimizer.state_now()
     with rebound(getattr(train, "__globals__", student), loss_names):
         history = call(train, part.train, model.train(), loader, optimizer, epochs)

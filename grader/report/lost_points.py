@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from grader.records import CheckVerdict, ItemVerdict, Outcome
 from grader.report.notebook import NotebookView, Trouble
-from grader.report.text import of_points
+from grader.report.text import listed, of_points
 from grader.report.totals import is_lost
 from grader.report.tracebacks import Place, place_of_line, without_file
 
@@ -107,7 +107,7 @@ def item_losses(item: ItemVerdict, view: NotebookView | None = None) -> tuple[Lo
     checks = tuple(check for loss in merged for check in loss.checks)
     cells = _cells_of(item, view)
     nothing_to_write = view is not None and bool(cells) and all(cell in view.provided for cell in cells)
-    message = f"{NEEDS_UNWRITTEN}: {', '.join(names[:MOST_NAMES])}" if nothing_to_write else not_written(names)
+    message = f"{NEEDS_UNWRITTEN}: {listed(names, MOST_NAMES)}" if nothing_to_write else not_written(names)
     whole = LostPoints(merged[0].outcome, message, next(_hints(checks), ""), checks, unwritten=names)
     return (whole, *(loss for loss in all_losses if loss not in merged))
 
@@ -254,5 +254,4 @@ def _hints(checks: Sequence[CheckVerdict]) -> Iterator[str]:
 
 def not_written(names: Sequence[str]) -> str:
     """The names that are not written, as the start of a sentence."""
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return NOT_YET + (f": {', '.join(names[:MOST_NAMES])}{more}" if names else "")
+    return NOT_YET + (f": {listed(names, MOST_NAMES)}" if names else "")

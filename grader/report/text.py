@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from grader.errors import GraderError
@@ -46,9 +46,18 @@ def plain(text: str, limit: int) -> str:
     return cut.rstrip() + "…"
 
 
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """The first names, separated by commas, and how many more there are.
+
+    >>> listed(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
 def without_paths(text: str) -> str:
     """`text` with each absolute path cut down to its last part, so that it names no folder of the machine."""
-    return _PATH.sub(lambda found: re.split(r"[/\\]", found.group().rstrip("/\\"))[-1], text)
+    return _PATH.sub(lambda path: re.split(r"[/\\]", path.group().rstrip("/\\"))[-1], text)
 
 
 def _visible(text: str) -> Iterator[str]:

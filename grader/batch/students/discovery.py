@@ -22,7 +22,7 @@ from grader.batch.students.selection import MAX_READ, TemplateCode, Work, choose
 from grader.batch.students.wrappers import CLASS_MB, Opening, sections, unwrap
 from grader.errors import GraderError, short_path
 from grader.records import Remark
-from grader.report.text import plain
+from grader.report.text import listed, plain
 from grader.store.bounded import Unreadable, file_bytes
 
 MOST_OPENED = 20  # archives of one student
@@ -30,7 +30,7 @@ MOST_LISTED = 5  # archives other than zip that are listed, which takes unpackin
 MOST_COMPARED = 200_000_000  # bytes
 LISTED_MB = 1000  # of a compressed tar, to list its files
 MAX_PLACE = 200
-MOST_NAMES = 5  # names in a remark
+MOST_REASONS = 5  # why no notebook could be read
 MOST_DOUBTS = 100  # remarks on doubtful matches; each is shown with its submission too
 LONGEST_KEY = 60
 
@@ -346,8 +346,9 @@ def _match_remarks(piles: Sequence[_Pile], roster: Roster | None) -> tuple[str, 
         return ()
     people = [person for pile in piles for person in pile.people]
     strangers = sorted({plain(pile.owner.name or pile.owner.id, 60) for pile in people if pile.match.student is None})
-    names = ", ".join(strangers[:MOST_NAMES])
-    remarks = [f"no student, or more than one, on the roster for {len(strangers)}: {names}"] if strangers else []
+    remarks = []
+    if strangers:
+        remarks.append(f"no student, or more than one, on the roster for {len(strangers)}: {listed(strangers)}")
     doubtful = sorted((pile for pile in people if pile.match.doubt), key=lambda pile: pile.identity)
     for pile in doubtful[:MOST_DOUBTS]:
         whose = plain(pile.match.student.name or pile.match.student.id, 60) if pile.match.student else "left unmatched"
@@ -362,15 +363,12 @@ def _one_pile_remark(piles: Sequence[_Pile]) -> tuple[str, ...]:
     names = sorted(plain(file.name, 60) for pile in piles for file, _ in pile.files if len(file.parts) == 2)
     if len(piles) > 1 or len(names) < 2 or piles[0].match.student or piles[0].owner.number:
         return ()
-    return (
-        f"all files were taken for one submission, {plain(piles[0].owner.name, 60)}: {', '.join(names[:MOST_NAMES])}",
-    )
+    return (f"all files were taken for one submission, {plain(piles[0].owner.name, 60)}: {listed(names)}",)
 
 
 def _leftover_remark(piles: Sequence[_Pile]) -> tuple[str, ...]:
     names = sorted(plain(file.name, 60) for pile in piles for file, _ in pile.files)
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return (f"ignored, since no submission: {', '.join(names[:MOST_NAMES])}{more}",) if names else ()
+    return (f"ignored, since no submission: {listed(names)}",) if names else ()
 
 
 def _submission(key: str, pile: _Pile, into: Path, handout: _Handout, *, has_roster: bool) -> ClassSubmission:
@@ -453,8 +451,9 @@ def _doubt(pile: _Pile) -> list[Remark]:
 def _refused(key: str, pile: _Pile, reasons: Sequence[str], remarks: Sequence[Remark]) -> ClassSubmission:
     files = [file for file, _ in pile.files]
     files = [file for file in files if not ignored(file)] or files
-    first, names = files[0], ", ".join(plain(file.name, 60) for file in files[:MOST_NAMES])
-    why = "; ".join(plain(reason, 160) for reason in reasons[:MOST_NAMES]) or f"found: {names}"
+    first = files[0]
+    names = listed([plain(file.name, 60) for file in files])
+    why = "; ".join(plain(reason, 160) for reason in reasons[:MOST_REASONS]) or f"found: {names}"
     refusal = f"no readable notebook (.ipynb) was submitted; {why}"
     path = first.path or Path(component(first.name))
     return ClassSubmission(

@@ -42,12 +42,11 @@ from grader.batch.students.archives import SUFFIXES, File, is_archive
 from grader.batch.students.course_words import when_of
 from grader.batch.students.gradescope_export import METADATA, Submitter, read_submitters
 from grader.batch.students.roster import ClueKind
-from grader.report.text import plain
+from grader.report.text import listed, plain
 from grader.store.bounded import Unreadable, file_bytes
 
 SUBMITTED = "submitted"
 TEAMS_SUBMITTED, TEAMS_WORKING = "Submitted files", "Working files"
-MOST_NAMES = 5  # names in a remark
 STAMP = "timestamp.txt"  # nbgrader's
 MAX_STAMP = 200  # bytes
 _OF_NBGRADER = {"source", "release", "autograded", "feedback"}  # other folders of its course folder
@@ -267,9 +266,7 @@ def _never_submitted(files: Sequence[File]) -> tuple[str, ...]:
         if file.parts[0] in students_of and len(file.parts) > 2:
             students_of[file.parts[0]].add(file.parts[1])
     names = sorted(plain(name, 60) for name in students_of[TEAMS_WORKING] - students_of[TEAMS_SUBMITTED])
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    text = f"working files are not submissions; no submitted files by {', '.join(names[:MOST_NAMES])}{more}"
-    return (text,) if names else ()
+    return (f"working files are not submissions; no submitted files by {listed(names)}",) if names else ()
 
 
 def _by_entries(files: Sequence[File]) -> Layout:

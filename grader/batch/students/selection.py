@@ -17,13 +17,12 @@ from grader.batch.students.layouts import Owner
 from grader.notebook.format import checksum, is_code, source_of
 from grader.notebook.roles import is_task
 from grader.records import Remark
-from grader.report.text import plain
+from grader.report.text import listed, plain
 from grader.store.bounded import Unreadable, file_bytes, json_value
 
 MAX_READ = 20  # notebooks of one student that are read
 MAX_VALUES = 2_000_000
 SAME_TIME_S = 60.0  # files unpacked together differ by less
-MOST_NAMES = 5
 _COPIED = re.compile(
     rf"^(?:{COPY_OF}[ _])+|(?:[ _-]*(?:\(\d+\)|copy ?\d*|kopie ?\d*))+(?=\.ipynb$)",
     re.IGNORECASE,
@@ -121,8 +120,7 @@ class Choice:
         """The remark on the choice, for staff."""
         if not self.left_out:
             return []
-        more = f" and {len(self.left_out) - MOST_NAMES} more" if len(self.left_out) > MOST_NAMES else ""
-        text = f"{plain(self.work.file.name, 80)} was graded; not graded: {', '.join(self.left_out[:MOST_NAMES])}{more}"
+        text = f"{plain(self.work.file.name, 80)} was graded; not graded: {listed(self.left_out)}"
         text += "; check whether this is the right one" if self.doubtful else ""
         return [Remark("other_notebook", text, needs_person=self.doubtful)]
 

@@ -74,8 +74,10 @@ def machine() -> str:
     memory = psutil.virtual_memory().total / 1e9
     cpu = next((line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")), "unknown CPU")
     card = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "no GPU"
-    told = f"{len(os.sched_getaffinity(0))} cores of {cpu}, {memory:.0f} GB, {card}, Python {platform.python_version()}"
-    return f"{told}, torch {torch.__version__}"
+    hardware = (
+        f"{len(os.sched_getaffinity(0))} cores of {cpu}, {memory:.0f} GB, {card}, Python {platform.python_version()}"
+    )
+    return f"{hardware}, torch {torch.__version__}"
 
 
 def _measured(part: str, folder: Path) -> list[dict[str, str]]:
@@ -84,7 +86,7 @@ def _measured(part: str, folder: Path) -> list[dict[str, str]]:
         **{"whole": _whole, "short": _short, "class": _class, "data": _data},
         **{"growth": _growth, "starts": _starts},
     }
-    found = works[part](folder)
+    results = works[part](folder)
     return [
         {
             "part": name,
@@ -97,7 +99,7 @@ def _measured(part: str, folder: Path) -> list[dict[str, str]]:
             "when": when,
             "machine": machine(),
         }
-        for name, rows in (found if isinstance(found, dict) else {part: found}).items()
+        for name, rows in (results if isinstance(results, dict) else {part: results}).items()
         for what, one, note in rows
     ]
 
@@ -109,14 +111,14 @@ def _whole(folder: Path) -> dict[str, Rows]:
         f"{rival.name}{how}": rival
         for tests, how in ((SCORED, ""), (SEEN, UNSCORED))
         for make in (otter, nbgrader)
-        for rival in [make(notebook, tests, _made(folder / f"{make.__name__}{how}"))]
+        for rival in [make(notebook, tests, _make_folder(folder / f"{make.__name__}{how}"))]
     }
-    bare = _made(folder / "bare")
+    bare = _make_folder(folder / "bare")
     (bare / "vae.ipynb").write_text(json.dumps(notebook))
     execute = [*PYTHON, "jupyter", "execute", "--timeout=3000", "--output=ran.ipynb"]
     (earlier := folder / "earlier.ipynb").write_text(json.dumps(corpus.filled(load_notebook(EARLIER))))
     first = _with_mnist(corpus.filled(load_notebook(EARLIER)))
-    (_made(folder / "first") / "vae.ipynb").write_text(json.dumps(first))
+    (_make_folder(folder / "first") / "vae.ipynb").write_text(json.dumps(first))
     runs = {
         "the notebook alone": Run([*execute, "vae.ipynb"], bare),
         "this grader": _grade(_submission(folder), folder / "graded"),
@@ -128,17 +130,17 @@ def _whole(folder: Path) -> dict[str, Rows]:
         for name, rival in rivals.items()
     }
     unscored = {name: run for name, run in graded.items() if name.endswith(UNSCORED)}
-    found = alternate(runs | {name: run for name, run in graded.items() if name not in unscored}, 3)
-    found |= alternate(unscored, 1)
+    measurements = alternate(runs | {name: run for name, run in graded.items() if name not in unscored}, 3)
+    measurements |= alternate(unscored, 1)
     notes = {
         name: f"{rival.version}, {passed(rival)} of {len(rival.tests)} public tests pass"
         for name, rival in rivals.items()
     }
     notes["this grader"] = "all checks, follow-through, report"
-    rounds = [phases(*told) for told in found["this grader"].told]
+    rounds = [phases(*one_round) for one_round in measurements["this grader"].rounds]
     profile = {phase: Measured([one[phase] for one in rounds]) for phase in PHASES}
     return {
-        "whole": [(name, one, notes.get(name, "")) for name, one in found.items()],
+        "whole": [(name, one, notes.get(name, "")) for name, one in measurements.items()],
         "profile": [(phase, one, "") for phase, one in profile.items()],
     }
 
@@ -155,7 +157,7 @@ def _short(folder: Path) -> Rows:
         for name in ("findings.json", "figures.json", "notebook.json", "evidence.json"):
             (graded / name).unlink(missing_ok=True)
 
-    found = alternate(
+    measurements = alternate(
         {
             "without training": _grade(submission, folder / "components", "--components-only"),
             "the untouched template": _grade(template, folder / "template"),
@@ -178,9 +180,9 @@ def _short(folder: Path) -> Rows:
     for _ in range(3):
         once = alternate({"regrade": Run([*line, next(rubrics)], ROOT, codes=(0, 1))}, 1)["regrade"]
         name = f"regrade of {STORED} after a threshold change"
-        found.setdefault(name, Measured()).seconds += once.seconds
-        found[name].peak_mb = max(found[name].peak_mb, once.peak_mb)
-    return [(name, one, "") for name, one in found.items()]
+        measurements.setdefault(name, Measured()).seconds += once.seconds
+        measurements[name].peak_mb = max(measurements[name].peak_mb, once.peak_mb)
+    return [(name, one, "") for name, one in measurements.items()]
 
 
 def _class(folder: Path) -> Rows:
@@ -194,7 +196,7 @@ def _class(folder: Path) -> Rows:
 
 
 def _class_line(folder: Path, size: int) -> list[str]:
-    submissions = _made(folder / "submissions")
+    submissions = _make_folder(folder / "submissions")
     for number in range(size):
         (submissions / f"student{number}.ipynb").write_text(json.dumps(_finished(number)))
     return [*GRADER, "grade-class", str(submissions), "--rubric", str(RUBRIC)]
@@ -243,20 +245,20 @@ def _with_mnist(notebook: Notebook) -> Notebook:
 def _stored(graded: Path, out: Path) -> Path:
     """A class of copies of one run; large files are links to the same bytes."""
     handed_in = []
-    submissions = _made(out.parent / "handed in")
+    submissions = _make_folder(out.parent / "handed in")
     for number in range(STORED):
         key = f"student{number:04d}"
-        run = _made(out / "submissions" / key)
+        run = _make_folder(out / "submissions" / key)
         for path in graded.iterdir():
             (os.link if path.stat().st_size > 1_000_000 else shutil.copy2)(path, run / path.name)
         shutil.copy(graded / "executed.ipynb", submissions / f"{key}.ipynb")
         handed_in.append(ClassSubmission(key, submissions / f"{key}.ipynb", f"{key}.ipynb"))
-    told = Manifest("bench", submissions, RUBRIC, "0" * 32, "bubblewrap", None, "flat", tuple(handed_in), ())
-    write_manifest(out, told)
+    manifest = Manifest("bench", submissions, RUBRIC, "0" * 32, "bubblewrap", None, "flat", tuple(handed_in), ())
+    write_manifest(out, manifest)
     return out
 
 
-def _made(folder: Path) -> Path:
+def _make_folder(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

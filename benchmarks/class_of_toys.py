@@ -66,8 +66,8 @@ def _submissions(folder: Path, count: int) -> Path:
     folder.mkdir()
     wrong = {"train_one": "def train_one(model, steps):\n    model['history'] = [1.0, 0.5]"}
     for number in range(count):
-        made = notebook.submission([f"number = {number}"], **(wrong if number % 3 == 2 else {}))
-        (folder / f"student{number:04d}.ipynb").write_text(json.dumps(made))
+        submission = notebook.submission([f"number = {number}"], **(wrong if number % 3 == 2 else {}))
+        (folder / f"student{number:04d}.ipynb").write_text(json.dumps(submission))
     return folder
 
 

@@ -110,24 +110,24 @@ def trained(design: str, constants: Constants, seed: int) -> Iterator[tuple[Row,
                 scope[f"train_{part}"](model, scope["train_batches"], optimizers[part], 1)
             spent += time.process_time() - began
         random = torch.get_rng_state()
-        found, grid = _looked_at(scope, models)
-        yield Row(design, seed, *astuple(replace(constants, epochs=epoch)), spent, **found), grid
+        measures, grid = _looked_at(scope, models)
+        yield Row(design, seed, *astuple(replace(constants, epochs=epoch)), spent, **measures), grid
         torch.set_rng_state(random)
 
 
 def defined(design: str, constants: Constants) -> dict[str, Any]:
     """The definitions of the design's notebook, with these constants and the training images."""
     notebook = corpus.build(design)
-    wanted: list[ast.stmt] = []
+    definitions: list[ast.stmt] = []
     for cell in filter(is_code, notebook["cells"]):
-        wanted += [
+        definitions += [
             statement
             for statement in ast.parse(source_of(cell)).body
             if isinstance(statement, ast.Import | ast.ImportFrom | ast.ClassDef | ast.FunctionDef)
         ]
     device = torch.device("cpu")
     scope: dict[str, Any] = {"DEVICE": device, "NUM_CLASSES": 10, "LATENT_DIM": constants.latents}
-    exec(compile(ast.Module(wanted, []), design, "exec"), scope)
+    exec(compile(ast.Module(definitions, []), design, "exec"), scope)
     images = torch.from_numpy(real_digits.mnist().train_images.astype(np.float32)).unsqueeze(1).div(255)
     labels = torch.from_numpy(real_digits.mnist().train_labels.copy())
     scope["train_batches"] = scope["Batches"](images, labels, constants.batch_size)
@@ -140,22 +140,24 @@ def _looked_at(scope: Mapping[str, Any], models: Mapping[str, Any]) -> tuple[dic
     y = real_digits.mnist().test_labels[RECONSTRUCTED]
     images, labels = torch.from_numpy(x), torch.from_numpy(y.copy())
     asked = torch.arange(DRAWN) % 10
-    found: dict[str, float] = {}
+    measures: dict[str, float] = {}
     for part, model in models.items():
         model.eval()
-        told = (labels,) if part == "cvae" else ()
-        mu, _ = model.encoder(images, *told)
-        again = model.decoder(mu, *told).numpy().clip(0, 1)
-        new = (scope["sample_cvae"](model, asked) if told else scope["sample_vae"](model, DRAWN)).numpy().clip(0, 1)
+        condition = (labels,) if part == "cvae" else ()
+        mu, _ = model.encoder(images, *condition)
+        again = model.decoder(mu, *condition).numpy().clip(0, 1)
+        new = (
+            (scope["sample_cvae"](model, asked) if condition else scope["sample_vae"](model, DRAWN)).numpy().clip(0, 1)
+        )
         seen = classify(new)
-        found[f"explained_{part}"] = explained_variance(x, again, real_digits.mean_image())
-        found[f"kept_{part}"] = label_agreement(y, classify(again).labels).overall
-        found[f"frechet_{part}"] = normalised_frechet_distance(seen.features, digit_moments())
-        if told:
-            found["requested"] = label_agreement(asked.numpy(), seen.labels).overall
+        measures[f"explained_{part}"] = explained_variance(x, again, real_digits.mean_image())
+        measures[f"kept_{part}"] = label_agreement(y, classify(again).labels).overall
+        measures[f"frechet_{part}"] = normalised_frechet_distance(seen.features, digit_moments())
+        if condition:
+            measures["requested"] = label_agreement(asked.numpy(), seen.labels).overall
             grid = np.round(new[:40, 0] * 255).astype(np.uint8)
         model.train()
-    return found, grid
+    return measures, grid
 
 
 def stored(path: Path) -> list[Row]:

@@ -47,7 +47,7 @@ def write(rows: Sequence[Row], path: Path) -> None:
     """Writes the page and the picture from the rows."""
     of_front = [row for row in rows if row.design == DESIGNS[0] and row.seed == 0]
     front = {_settings(one): [row for row in of_front if _settings(row) == _settings(one)] for one in FRONT}
-    front = {settings: found for settings, found in front.items() if found}
+    front = {settings: training for settings, training in front.items() if training}
     picture = path.with_suffix(".svg")
     lines = [
         HEAD,
@@ -74,8 +74,8 @@ def _front_table(front: Mapping[Settings, Sequence[Row]]) -> list[str]:
         f"| learning rate | batch size | latents | epochs | time | {MEASURES} |",
         "| ---: | ---: | ---: | ---: | ---: | ---: | --- | --- | --- |",
     ]
-    for found in sorted(front.values(), key=lambda found: _settings(found[0])):
-        row = next(filter(_is_enough, found), found[-1])
+    for training in sorted(front.values(), key=lambda training: _settings(training[0])):
+        row = next(filter(_is_enough, training), training[-1])
         mark = "" if _is_enough(row) else " (not reached)"
         lines.append(
             f"| {row.learning_rate:g} | {row.batch_size} | {row.latents} | {row.epochs}{mark} "
@@ -109,14 +109,14 @@ def _designs_table(rows: Sequence[Row]) -> list[str]:
     ]
     for design in DESIGNS:
         for one in (*FINALISTS, *TRIED):
-            found = [
+            seed_rows = [
                 row
                 for row in rows
                 if row.design == design and _settings(row) == _settings(one) and row.epochs == one.epochs
             ]
-            if found:
-                told = f"{one.learning_rate:g}, {one.batch_size}, {one.latents}, {one.epochs}"
-                lines.append(f"| {design} | {told} | {len(found)} | {_cells(found)} |")
+            if seed_rows:
+                settings_text = f"{one.learning_rate:g}, {one.batch_size}, {one.latents}, {one.epochs}"
+                lines.append(f"| {design} | {settings_text} | {len(seed_rows)} | {_cells(seed_rows)} |")
     return lines
 
 
@@ -127,12 +127,12 @@ def _draw(front: Mapping[Settings, Sequence[Row]], path: Path) -> None:
     left, right = figure.subplots(1, 2)
     sizes = sorted({latents for _, _, latents in front})
     colours = dict(zip(sizes, ("#b8542b", "#35618e", "#4f8a3c", "#7a5195"), strict=False))
-    for (_, _, latents), found in front.items():
-        seconds = [row.seconds for row in found]
-        left.plot(seconds, [row.requested for row in found], color=colours[latents], linewidth=1, alpha=0.8)
+    for (_, _, latents), training in front.items():
+        seconds = [row.seconds for row in training]
+        left.plot(seconds, [row.requested for row in training], color=colours[latents], linewidth=1, alpha=0.8)
         right.plot(
-            [min(row.explained_vae, row.explained_cvae) for row in found],
-            [row.requested for row in found],
+            [min(row.explained_vae, row.explained_cvae) for row in training],
+            [row.requested for row in training],
             color=colours[latents],
             linewidth=1,
             alpha=0.8,

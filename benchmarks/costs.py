@@ -20,15 +20,17 @@ MARK = "<!-- what follows is written by `make costs` -->"
 
 def table(item: str, rows: list[dict[str, str]]) -> list[str]:
     """The lines of a table with one row per mistake that costs points in the item, most expensive first."""
-    found = [
+    mistakes = [
         (float(row[item]), row["story"], checks)
         for row in rows
         if row["kind"] == "wrong" and row[item] not in {"", "0"} and not corpus.entry(row["solution"]).ceilings
         if (checks := [name.rpartition(".")[2] for name in row["checks_lost"].split() if name.startswith(f"{item}.")])
     ]
     lines = ["| costs | mistake | checks that lose points |", "| ---: | --- | --- |"]
-    ordered = sorted(found, key=lambda one: (-one[0], one[1]))
-    return lines + [f"| {lost:g} | {story} | {', '.join(checks)} |" for lost, story, checks in ordered] if found else []
+    ordered = sorted(mistakes, key=lambda one: (-one[0], one[1]))
+    return (
+        lines + [f"| {lost:g} | {story} | {', '.join(checks)} |" for lost, story, checks in ordered] if mistakes else []
+    )
 
 
 def main() -> None:
@@ -38,8 +40,8 @@ def main() -> None:
         rows = list(csv.DictReader(stream))
     lines = [MARK]
     for item in rubric.items:
-        if found := table(item.id, rows):
-            lines += ["", f"## {item.title} ({item.id}, {points_text(item.points_milli)} points)", "", *found]
+        if table_lines := table(item.id, rows):
+            lines += ["", f"## {item.title} ({item.id}, {points_text(item.points_milli)} points)", "", *table_lines]
     head = PAGE.read_text(encoding="utf-8").partition(MARK)[0]
     PAGE.write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
 

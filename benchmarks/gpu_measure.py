@@ -51,12 +51,12 @@ class Step:
     name: str
     state: str = "left out"  # "done", "failed", "ended": its time was over, or "left out"
     seconds: float = 0.0
-    told: str = ""
+    message: str = ""
     values: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Came:
+class CommandResult:
     """How a command ended; `code` is None if it took too long."""
 
     code: int | None
@@ -68,8 +68,8 @@ class Came:
         """The first JSON object that the command printed; empty if there is none."""
         text = "\n".join(text for _, text in self.lines)
         with contextlib.suppress(ValueError):
-            found = json.JSONDecoder().raw_decode(text, text.index("{"))[0]
-            return found if isinstance(found, dict) else {}
+            value = json.JSONDecoder().raw_decode(text, text.index("{"))[0]
+            return value if isinstance(value, dict) else {}
         return {}
 
     def last(self) -> str:
@@ -100,13 +100,13 @@ class Check:
         """Runs and records the step, or records it as left out; `act` gets the seconds that it may take."""
         left = self.budget.left()
         if estimate_s > left:
-            done = Step(name, told=f"needs about {estimate_s:.0f} s, {max(left, 0):.0f} s are left")
+            done = Step(name, message=f"needs about {estimate_s:.0f} s, {max(left, 0):.0f} s are left")
         else:
             print(f"gpu-check: {name} ({left:.0f} s left) ...", flush=True)
             began = time.monotonic()
             done = act(left)
             done.seconds = round(time.monotonic() - began, 1)
-        print(f"gpu-check: {name}: {done.state}: {done.told}", flush=True)
+        print(f"gpu-check: {name}: {done.state}: {done.message}", flush=True)
         self.steps.append(done)
         self.write()
         return done
@@ -124,8 +124,8 @@ class Check:
     def write(self) -> None:
         """Writes the results so far to both files."""
         self.out.mkdir(parents=True, exist_ok=True)
-        found = {"machine": self.machine, "steps": [asdict(step) for step in self.steps]}
-        (self.out / "gpu-check.json").write_text(json.dumps(found, indent=1) + "\n")
+        results = {"machine": self.machine, "steps": [asdict(step) for step in self.steps]}
+        (self.out / "gpu-check.json").write_text(json.dumps(results, indent=1) + "\n")
         (self.out / "gpu-check.md").write_text(table(self.machine, self.steps))
 
 
@@ -133,11 +133,11 @@ def table(machine: Mapping[str, Any], steps: Sequence[Step]) -> str:
     """The results as Markdown."""
     lines = [f"{name}: {value}  " for name, value in machine.items()]
     lines += ["", "| step | | s | found |", "| --- | --- | ---: | --- |"]
-    lines += [f"| {s.name} | {s.state} | {s.seconds:.0f} | {s.told.replace('|', '/')} |" for s in steps]
+    lines += [f"| {s.name} | {s.state} | {s.seconds:.0f} | {s.message.replace('|', '/')} |" for s in steps]
     return "\n".join(lines) + "\n"
 
 
-def watched(command: Sequence[str], limit_s: float, environment: Mapping[str, str], log: Path) -> Came:
+def watched(command: Sequence[str], limit_s: float, environment: Mapping[str, str], log: Path) -> CommandResult:
     """Runs the command until it ends or its time is over; its lines are also written to the log."""
     began = time.monotonic()
     lines: list[Line] = []
@@ -171,7 +171,7 @@ def watched(command: Sequence[str], limit_s: float, environment: Mapping[str, st
         reader.join(timeout=5)
         if process.stdout is not None and not reader.is_alive():
             process.stdout.close()
-    return Came(code, time.monotonic() - began, lines, max(used) - used[0])
+    return CommandResult(code, time.monotonic() - began, lines, max(used) - used[0])
 
 
 def _end(process: subprocess.Popen[str]) -> None:
@@ -217,38 +217,38 @@ def points_of(report: Path) -> dict[str, float]:
         return {}
 
 
-def from_grade(name: str, came: Came, report: Path) -> Step:
+def from_grade(name: str, result: CommandResult, report: Path) -> Step:
     """The row of a grade of one notebook."""
     points = points_of(report)
-    if came.code is None:
-        return Step(name, "ended", told="its time was over")
+    if result.code is None:
+        return Step(name, "ended", message="its time was over")
     if not points:
-        return Step(name, "failed", told=came.last())
-    told = json.loads(report.read_text())
+        return Step(name, "failed", message=result.last())
+    content = json.loads(report.read_text())
     from benchmarks.phases import TRAINING, phases
 
-    spent = {phase: round(seconds, 1) for phase, seconds in phases(came.lines, came.seconds).items()}
-    values = {"points": points, "device": told["device"], "phases": spent, "GPU MiB": came.gpu_mib}
-    values["remarks"] = [remark["message"] for remark in told["remarks"]]
+    spent = {phase: round(seconds, 1) for phase, seconds in phases(result.lines, result.seconds).items()}
+    values = {"points": points, "device": content["device"], "phases": spent, "GPU MiB": result.gpu_mib}
+    values["remarks"] = [remark["message"] for remark in content["remarks"]]
     unused = [remark for remark in values["remarks"] if remark.startswith("This machine has a GPU")]
-    words = [f"{sum(points.values()):g} points", f"on {told['device']}", f"training cells {spent[TRAINING]:.0f} s"]
-    words += [f"{came.gpu_mib:.0f} MiB of GPU memory at most"] if came.gpu_mib else []
-    return Step(name, "done", told="; ".join([", ".join(words), *unused]), values=values)
+    words = [f"{sum(points.values()):g} points", f"on {content['device']}", f"training cells {spent[TRAINING]:.0f} s"]
+    words += [f"{result.gpu_mib:.0f} MiB of GPU memory at most"] if result.gpu_mib else []
+    return Step(name, "done", message="; ".join([", ".join(words), *unused]), values=values)
 
 
-def from_class(name: str, came: Came, folder: Path, size: int) -> Step:
+def from_class(name: str, result: CommandResult, folder: Path, size: int) -> Step:
     """The row of a class: submissions per hour, the different points, and GPU memory per box."""
     reports = sorted(folder.glob("submissions/*/report.json"))
     sums = sorted({sum(points_of(report).values()) for report in reports})
-    if came.code is None:
-        return Step(name, "ended", told=f"its time was over, {len(reports)} of {size} were graded")
+    if result.code is None:
+        return Step(name, "ended", message=f"its time was over, {len(reports)} of {size} were graded")
     if len(reports) < size:
-        return Step(name, "failed", told=f"{len(reports)} of {size} graded: {came.last()}")
-    rate = size * 3600 / came.seconds
-    values = {"an hour": round(rate), "GPU MiB": came.gpu_mib, "points": sums}
+        return Step(name, "failed", message=f"{len(reports)} of {size} graded: {result.last()}")
+    rate = size * 3600 / result.seconds
+    values = {"an hour": round(rate), "GPU MiB": result.gpu_mib, "points": sums}
     words = [f"{rate:.0f} submissions an hour", f"points {', '.join(f'{points:g}' for points in sums)}"]
-    words += [f"{came.gpu_mib / size:.0f} MiB of GPU memory a box"] if came.gpu_mib else []
-    return Step(name, "done", told=", ".join(words), values=values)
+    words += [f"{result.gpu_mib / size:.0f} MiB of GPU memory a box"] if result.gpu_mib else []
+    return Step(name, "done", message=", ".join(words), values=values)
 
 
 def compared(one: Mapping[str, float], other: Mapping[str, float]) -> str:
@@ -270,13 +270,13 @@ def class_estimate(one_s: float, boxes: int, cores: int, *, gpu: bool) -> float:
     return one_s * max(1.2, 1.5 * boxes / max(cores, 2))
 
 
-def most_boxes(wanted: int, one: Step, free_gb: float, gpu_free_mib: float) -> str:
+def most_boxes(boxes: int, one: Step, free_gb: float, gpu_free_mib: float) -> str:
     """Why this many boxes do not fit; empty if they do."""
-    if wanted * BOX_GB > free_gb:
-        return f"{wanted} boxes need {wanted * BOX_GB:.0f} GB of memory, {free_gb:.1f} GB are free"
+    if boxes * BOX_GB > free_gb:
+        return f"{boxes} boxes need {boxes * BOX_GB:.0f} GB of memory, {free_gb:.1f} GB are free"
     each = float(one.values.get("GPU MiB", 0.0))
-    if each and wanted * each > gpu_free_mib:
-        return f"{wanted} boxes need {wanted * each:.0f} MiB of GPU memory, {gpu_free_mib:.0f} MiB are free"
+    if each and boxes * each > gpu_free_mib:
+        return f"{boxes} boxes need {boxes * each:.0f} MiB of GPU memory, {gpu_free_mib:.0f} MiB are free"
     return ""
 
 
@@ -285,16 +285,20 @@ def run(check: Check, environment: Mapping[str, str]) -> None:
     grader, log = [sys.executable, "-m", "grader"], check.out / "gpu-check.log"
 
     def doctor(limit_s: float) -> Step:
-        came = watched([*grader, "doctor", "--json"], limit_s, environment, log)
-        found = came.printed()
-        if came.code is None or not found:
-            return Step("the doctor", "ended" if came.code is None else "failed", told=came.last())
-        said = {one["title"]: one for one in found["promises"]}
-        bad = [f"{title}: {one['found']}" for title, one in said.items() if one["state"] != "holds" and title != "GPU"]
-        gpu = f"GPU: {said['GPU']['found']}" if "GPU" in said else ""
-        idle = check.gpu and said.get("GPU", {}).get("state") != "holds"
-        state = "done" if found["fit"] and not idle else "failed"
-        return Step("the doctor", state, told="; ".join(filter(None, [found["conclusion"], gpu, *bad])), values=found)
+        result = watched([*grader, "doctor", "--json"], limit_s, environment, log)
+        diagnosis = result.printed()
+        if result.code is None or not diagnosis:
+            return Step("the doctor", "ended" if result.code is None else "failed", message=result.last())
+        promises = {one["title"]: one for one in diagnosis["promises"]}
+        bad = [
+            f"{title}: {one['found']}" for title, one in promises.items() if one["state"] != "holds" and title != "GPU"
+        ]
+        gpu = f"GPU: {promises['GPU']['found']}" if "GPU" in promises else ""
+        idle = check.gpu and promises.get("GPU", {}).get("state") != "holds"
+        state = "done" if diagnosis["fit"] and not idle else "failed"
+        return Step(
+            "the doctor", state, message="; ".join(filter(None, [diagnosis["conclusion"], gpu, *bad])), values=diagnosis
+        )
 
     def grade(name: str, on: Mapping[str, str]) -> Callable[[float], Step]:
         out = check.work / name.replace(" ", "-")
@@ -315,14 +319,14 @@ def _on_cpu(check: Check, one: Step, grade: Callable[[float], Step]) -> None:
     name = "the reference on the CPU"
     if one.state != "done" or not one.values["device"].startswith("cuda"):
         why = "the reference was on the CPU already" if one.state == "done" else "the reference was not graded"
-        check.step(name, float("-inf"), lambda _: Step(name, "left out", told=why))
+        check.step(name, float("-inf"), lambda _: Step(name, "left out", message=why))
         return
 
     def both(limit_s: float) -> Step:
         done = grade(limit_s)
         if done.state == "done":
             done.values["same"] = done.values["points"] == one.values["points"]
-            done.told += f"; {compared(one.values['points'], done.values['points'])}"
+            done.message += f"; {compared(one.values['points'], done.values['points'])}"
             done.state = "done" if done.values["same"] else "failed"
         return done
 
@@ -340,13 +344,13 @@ def _at_once(check: Check, one: Step, boxes: int, environment: Mapping[str, str]
     why = "the reference was not graded" if one.state != "done" else ""
     why = why or most_boxes(boxes, one, free_gb, sum(card.free_mb for card in gpus()))
     if why:
-        check.step(name, float("-inf"), lambda _: Step(name, "left out", told=why))
+        check.step(name, float("-inf"), lambda _: Step(name, "left out", message=why))
         return
 
     def act(limit_s: float) -> Step:
-        made, out = check.work / f"class-{boxes}", check.work / f"graded-{boxes}"
-        copies(made, boxes)
-        command = [sys.executable, "-m", "grader", "grade-class", str(made), "--rubric", "rubric.yaml"]
+        submissions, out = check.work / f"class-{boxes}", check.work / f"graded-{boxes}"
+        copies(submissions, boxes)
+        command = [sys.executable, "-m", "grader", "grade-class", str(submissions), "--rubric", "rubric.yaml"]
         command += ["--out", str(out), "--workers", str(boxes)]
         return from_class(name, watched(command, limit_s, environment, log), out, boxes)
 
@@ -374,7 +378,7 @@ def machine_now(environment: Mapping[str, str]) -> tuple[dict[str, Any], bool]:
     cards = [f"{card.name}, {card.total_mb} MiB, {card.free_mb} MiB free" for card in gpus()]
     has_gpu = boxes_get_gpu()
     unknown = "a driver, but nvidia-smi does not say what it drives" if has_gpu else "none: this is measured on the CPU"
-    found: dict[str, Any] = {
+    description: dict[str, Any] = {
         "taken": datetime.now(UTC).isoformat(timespec="seconds"),
         "GPU": "; ".join(cards) or unknown,
         "driver": _driver(),
@@ -383,10 +387,10 @@ def machine_now(environment: Mapping[str, str]) -> tuple[dict[str, Any], bool]:
         "memory, GB": round(psutil.virtual_memory().total / 1e9),
     }
     try:
-        found |= json.loads(asked.stdout)
+        description |= json.loads(asked.stdout)
     except ValueError:
-        found["torch"] = f"does not load: {(asked.stderr.strip().splitlines() or [''])[-1][:200]}"
-    return found, has_gpu
+        description["torch"] = f"does not load: {(asked.stderr.strip().splitlines() or [''])[-1][:200]}"
+    return description, has_gpu
 
 
 def _driver() -> str:

@@ -74,12 +74,12 @@ def pinned() -> dict[str, str]:
 
 def wheels_in(folder: Path, minor: int, names: Iterable[str] = CARRIED) -> dict[str, Path]:
     """Package -> its wheel in the folder, in the pinned version and for Python 3.`minor`, of those that have one."""
-    versions, found = pinned(), {}
+    versions, wheels = pinned(), {}
     for path in sorted(folder.glob("*.whl")):
         pieces = path.stem.split("-")
         if len(pieces) >= 5 and pieces[1] == versions.get(name_of(pieces[0])) and _suits(pieces[-3], pieces[-2], minor):
-            found[name_of(pieces[0])] = path
-    return {name: found[name] for name in names if name in found}
+            wheels[name_of(pieces[0])] = path
+    return {name: wheels[name] for name in names if name in wheels}
 
 
 def _suits(pythons: str, abi: str, minor: int) -> bool:
@@ -112,7 +112,11 @@ def missing_line(folder: Path, lacking: Sequence[str], version: str) -> str:
 
 def installed_here() -> set[str]:
     """The distributions installed in this Python."""
-    return {name_of(found.metadata["Name"]) for found in importlib.metadata.distributions() if found.metadata["Name"]}
+    return {
+        name_of(distribution.metadata["Name"])
+        for distribution in importlib.metadata.distributions()
+        if distribution.metadata["Name"]
+    }
 
 
 def download(folder: Path, version: str, has: Collection[str] = ()) -> float:
@@ -130,9 +134,9 @@ def download(folder: Path, version: str, has: Collection[str] = ()) -> float:
     if unknown := sorted(set(has) - set(CARRIED)):
         raise Refused(f"gpu-wheels: HAS: {', '.join(unknown)}: no such package is needed")
     carried = [name for name in CARRIED if name not in has]
-    wanted = [name for name in carried if name not in wheels_in(folder, minor)]
-    if wanted:
-        _pip(folder, version, [f"{name}=={versions[name]}" for name in wanted])
+    downloads = [name for name in carried if name not in wheels_in(folder, minor)]
+    if downloads:
+        _pip(folder, version, [f"{name}=={versions[name]}" for name in downloads])
     kept = set(wheels_in(folder, minor, carried).values())
     for other in set(folder.glob("*.whl")) - kept:
         other.unlink()
@@ -142,17 +146,17 @@ def download(folder: Path, version: str, has: Collection[str] = ()) -> float:
     return _small_enough(folder, kept)
 
 
-def _pip(folder: Path, version: str, wanted: Sequence[str]) -> None:
+def _pip(folder: Path, version: str, requirements: Sequence[str]) -> None:
     machine = platform.machine()
     platforms = [f"manylinux_2_{minor}_{machine}" for minor in reversed(GLIBC)] + [f"manylinux2014_{machine}"]
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     # pip reads 3.11 as 3.11.0, but some packages require a later release of 3.11.
     command += ["--only-binary", ":all:", "--python-version", f"{version}.99", "--implementation", "cp"]
     command += [word for name in platforms for word in ("--platform", name)]
-    done = subprocess.run([*command, "--dest", str(folder), *wanted], capture_output=True, text=True)
+    done = subprocess.run([*command, "--dest", str(folder), *requirements], capture_output=True, text=True)
     if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
-        raise Refused(f"gpu-wheels: pip download for Python {version}: {said[:300]}")
+        last_line = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
+        raise Refused(f"gpu-wheels: pip download for Python {version}: {last_line[:300]}")
 
 
 def _pack_mnist(folder: Path) -> None:
@@ -194,10 +198,12 @@ def environment(folder: Path, place: Path) -> Path:
     if lacking := missing(folder, minor, installed_here()):
         raise Refused(missing_line(folder, lacking, version))
     # Without pip, which some Pythons lack: the wheels are unpacked below.
-    made = subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], capture_output=True, text=True)
-    if made.returncode:
-        said = (made.stderr.strip() or made.stdout.strip()).splitlines()[-1:]
-        raise Refused(f"gpu-check: {place}: no environment could be made: {''.join(said)[:200]}")
+    completed = subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", str(place)], capture_output=True, text=True
+    )
+    if completed.returncode:
+        last_lines = (completed.stderr.strip() or completed.stdout.strip()).splitlines()[-1:]
+        raise Refused(f"gpu-check: {place}: no environment could be made: {''.join(last_lines)[:200]}")
     site = place / "lib" / f"python{version}" / "site-packages"
     for wheel in wheels_in(folder, minor).values():
         unpack(wheel, site, place)
@@ -239,11 +245,11 @@ def unpack(wheel: Path, site: Path, prefix: Path) -> None:
         raise Refused(f"gpu-check: {wheel}: cannot be unpacked: {error}; download it again") from None
 
 
-def place_for_environment(wanted: Path) -> Path:
-    """Makes a folder in `wanted`, or in the temporary folder if not every user, such as a box's, may enter `wanted`."""
-    wanted.mkdir(parents=True, exist_ok=True)
-    open_to_all = all(above.stat().st_mode & 0o001 for above in (wanted, *wanted.parents))
-    parent = wanted if open_to_all else Path(tempfile.gettempdir())
+def place_for_environment(build: Path) -> Path:
+    """Makes a folder in `build`, or in the temporary folder if not every user, such as a box's, may enter `build`."""
+    build.mkdir(parents=True, exist_ok=True)
+    open_to_all = all(above.stat().st_mode & 0o001 for above in (build, *build.parents))
+    parent = build if open_to_all else Path(tempfile.gettempdir())
     place = Path(tempfile.mkdtemp(prefix="gpu-check-", dir=parent))
     place.chmod(0o755)
     return place

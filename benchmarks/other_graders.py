@@ -42,8 +42,8 @@ def environment(name: str) -> Path:
     if not (programs / name).exists():
         subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
         subprocess.run([str(programs / "pip"), "install", "-q", PACKAGES[name]], check=True)
-        (found,) = home.glob("lib/python*/site-packages")
-        (found / "zz_project.pth").write_text(f"{sysconfig.get_paths()['purelib']}\n{ROOT}\n")
+        (site_packages,) = home.glob("lib/python*/site-packages")
+        (site_packages / "zz_project.pth").write_text(f"{sysconfig.get_paths()['purelib']}\n{ROOT}\n")
     return programs
 
 
@@ -55,8 +55,8 @@ def otter(notebook: dict[str, Any], tests: Mapping[str, str], folder: Path) -> C
     (folder / "out").mkdir()
     submission = folder / "submission.ipynb"
     submission.write_text(json.dumps(notebook))
-    made = [str(programs / "otter"), "generate", "-t", "tests", "-c", "config.json", "-o", "autograder.zip"]
-    subprocess.run([*made, "--no-requirements", "--no-environment"], cwd=folder, check=True, capture_output=True)
+    generate = [str(programs / "otter"), "generate", "-t", "tests", "-c", "config.json", "-o", "autograder.zip"]
+    subprocess.run([*generate, "--no-requirements", "--no-environment"], cwd=folder, check=True, capture_output=True)
     line = [str(programs / "otter"), "run", "--no-logo", "-a", "autograder.zip", "-o", "out", submission.name]
     done = folder / "out" / "results.json"
     return Contender("Otter-Grader", line, folder, done, tests, _version(programs, "otter-grader"))
@@ -65,10 +65,10 @@ def otter(notebook: dict[str, Any], tests: Mapping[str, str], folder: Path) -> C
 def nbgrader(notebook: dict[str, Any], tests: Mapping[str, str], folder: Path) -> Contender:
     """`nbgrader autograde` of one student."""
     programs = environment("nbgrader")
-    made = json.dumps(with_nbgrader_tests(tests, notebook))
+    content = json.dumps(with_nbgrader_tests(tests, notebook))
     for path in (folder / "source" / "lab", folder / "submitted" / "ada" / "lab"):
         path.mkdir(parents=True)
-        (path / "lab.ipynb").write_text(made)
+        (path / "lab.ipynb").write_text(content)
     program = str(programs / "nbgrader")
     settings = {"Execute": {"timeout": CELL_S}, "ExecutePreprocessor": {"timeout": CELL_S}}
     (folder / "nbgrader_config.json").write_text(json.dumps({**settings, "CourseDirectory": {"course_id": "bench"}}))
@@ -81,10 +81,10 @@ def nbgrader(notebook: dict[str, Any], tests: Mapping[str, str], folder: Path) -
 
 def passed(contender: Contender) -> int:
     """The number of public tests that passed in the last run."""
-    told = json.loads(contender.done.read_text())
+    results = json.loads(contender.done.read_text())
     if contender.name == "Otter-Grader":
-        return sum(test.get("score", 0) == 1 for test in told["tests"] if test["name"] in contender.tests)
-    graded = [cell for cell in told["cells"] if cell["metadata"].get("nbgrader", {}).get("grade")]
+        return sum(test.get("score", 0) == 1 for test in results["tests"] if test["name"] in contender.tests)
+    graded = [cell for cell in results["cells"] if cell["metadata"].get("nbgrader", {}).get("grade")]
     return sum(not any(o["output_type"] == "error" for o in cell["outputs"]) for cell in graded)
 
 

@@ -66,9 +66,11 @@ def main(others: Sequence[str]) -> None:
             )
             for number, checkout in enumerate(checkouts)
         }
-        found = alternate(runs, ROUNDS)
-    columns = [medians([phases(*one) for one in measured.told]) for measured in found.values()]
-    columns = [{**column, "all": measured.median} for column, measured in zip(columns, found.values(), strict=True)]
+        measurements = alternate(runs, ROUNDS)
+    columns = [medians([phases(*one) for one in measured.rounds]) for measured in measurements.values()]
+    columns = [
+        {**column, "all": measured.median} for column, measured in zip(columns, measurements.values(), strict=True)
+    ]
     for phase in (*PHASES, "all"):
         print(f"{phase:34}" + "".join(f"{column[phase]:8.1f}" for column in columns))
 

@@ -132,16 +132,16 @@ def write_otter_tests(tests: Mapping[str, str], folder: Path) -> None:
     for name, code in tests.items():
         case = {"code": _doctest(code), "hidden": False, "locked": False}
         suite = {"cases": [case], "scored": True, "setup": "", "teardown": "", "type": "doctest"}
-        told = {"name": name, "points": 1, "suites": [suite]}
-        (folder / f"{name}.py").write_text("OK_FORMAT = True\n\ntest = " + repr(told) + "\n")
+        test = {"name": name, "points": 1, "suites": [suite]}
+        (folder / f"{name}.py").write_text("OK_FORMAT = True\n\ntest = " + repr(test) + "\n")
 
 
 def with_nbgrader_tests(tests: Mapping[str, str], notebook: dict[str, Any]) -> dict[str, Any]:
     """The notebook with a locked, graded cell per test at its end, as nbgrader expects."""
     cells = []
     for name, code in tests.items():
-        told = {"grade": True, "grade_id": name, "locked": True, "points": 1, "schema_version": 3, "solution": False}
-        cells.append(new_code_cell(code, metadata={"nbgrader": {**told, "task": False}}))  # type: ignore[no-untyped-call]
+        fields = {"grade": True, "grade_id": name, "locked": True, "points": 1, "schema_version": 3, "solution": False}
+        cells.append(new_code_cell(code, metadata={"nbgrader": {**fields, "task": False}}))  # type: ignore[no-untyped-call]
     return json.loads(json.dumps({**notebook, "cells": [*notebook["cells"], *cells]}))
 
 

@@ -57,13 +57,13 @@ def measure(say: Callable[[str], object] = print) -> dict[str, list[float]]:
         "an interpreter with the notebook's imports": lambda: _command(IMPORTS),
         "a fork of that interpreter": _fork,
     }
-    found: dict[str, list[float]] = {name: [] for name in works}
+    rounds: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(ROUNDS):
         for name, work in works.items():
-            found[name].append(work())
-    for name, seconds in found.items():
+            rounds[name].append(work())
+    for name, seconds in rounds.items():
         say(f"{name}: {sorted(seconds)[ROUNDS // 2]:.3f} s")
-    return found
+    return rounds
 
 
 def _command(source: str) -> float:
@@ -73,8 +73,8 @@ def _command(source: str) -> float:
 
 
 def _fork() -> float:
-    told = subprocess.run([sys.executable, "-c", FORKS], check=True, capture_output=True, text=True)
-    return float(told.stdout)
+    completed = subprocess.run([sys.executable, "-c", FORKS], check=True, capture_output=True, text=True)
+    return float(completed.stdout)
 
 
 def _box(rubric: Rubric, exercise: Exercise, *, kernel: bool) -> float:

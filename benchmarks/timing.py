@@ -26,7 +26,7 @@ class Measured:
     lines: list[list[Line]] = field(default_factory=list)
 
     @property
-    def told(self) -> list[tuple[list[Line], float]]:
+    def rounds(self) -> list[tuple[list[Line], float]]:
         """Each round's lines with its seconds."""
         return list(zip(self.lines, self.seconds, strict=True))
 
@@ -59,16 +59,16 @@ def alternate(runs: Mapping[str, Run], rounds: int, say: Callable[[str], object]
     Raises:
         SystemExit: if a command fails; the message has its last lines.
     """
-    found = {name: Measured() for name in runs}
+    measurements = {name: Measured() for name in runs}
     for number in range(rounds):
         for name, run in runs.items():
             run.before()
             seconds, peak, lines = _timed(name, run)
-            found[name].seconds.append(seconds)
-            found[name].lines.append(lines)
-            found[name].peak_mb = max(found[name].peak_mb, peak)
+            measurements[name].seconds.append(seconds)
+            measurements[name].lines.append(lines)
+            measurements[name].peak_mb = max(measurements[name].peak_mb, peak)
             say(f"round {number + 1} of {rounds}: {name}: {seconds:.1f} s")
-    return found
+    return measurements
 
 
 def _timed(name: str, run: Run) -> tuple[float, float, list[Line]]:

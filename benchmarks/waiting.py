@@ -60,8 +60,8 @@ def main() -> None:
         for other in others:
             other.start()
         for _ in range(ROUNDS):
-            told = ", ".join(f"{way} {_measured(way):.1f} s" for way in WAYS)
-            print(f"beside {busy} busy processes: {told}", flush=True)
+            times = ", ".join(f"{way} {_measured(way):.1f} s" for way in WAYS)
+            print(f"beside {busy} busy processes: {times}", flush=True)
         for other in others:
             other.kill()
 

@@ -112,12 +112,14 @@ def _curves(rows: Sequence[Row], path: Path) -> None:
     if not rows:
         return
     rcParams["svg.hashsalt"] = "benchmarks"
-    told = [row["what"].partition(" ") for row in rows]
-    kinds = list(dict.fromkeys(what for _, _, what in told))
+    quantities = [row["what"].partition(" ") for row in rows]
+    kinds = list(dict.fromkeys(what for _, _, what in quantities))
     figure = Figure(figsize=(8, 2.8), layout="constrained")
     for axes, kind in zip(figure.subplots(1, len(kinds), squeeze=False)[0], kinds, strict=True):
         points = [
-            (float(n), float(row["median_s"])) for (n, _, what), row in zip(told, rows, strict=True) if what == kind
+            (float(n), float(row["median_s"]))
+            for (n, _, what), row in zip(quantities, rows, strict=True)
+            if what == kind
         ]
         axes.plot(*zip(*points, strict=True), marker="o", color="#35618e")
         axes.set_ylim(0)

@@ -95,11 +95,11 @@ def compiled(extras: Sequence[str], output: Path, constraints: Collection[Path],
 
 def blocks(text: str) -> dict[str, str]:
     """Package -> its lines in a lock file, with hashes: one pin, or one per range of Python versions."""
-    found: dict[str, str] = {}
+    pins: dict[str, str] = {}
     for block in re.split(r"\n(?=[a-zA-Z0-9])", "\n" + re.sub(r"(?m)^#.*\n", "", text)):
         if name := block.strip().partition("==")[0]:
-            found[name] = found.get(name, "") + PLATFORM.sub("", block.strip("\n")) + "\n"
-    return found
+            pins[name] = pins.get(name, "") + PLATFORM.sub("", block.strip("\n")) + "\n"
+    return pins
 
 
 def lock_text(lock: Lock, pins: Blocks, installed: Collection[str]) -> str:

@@ -137,16 +137,16 @@ class World:
 
     def reports(self) -> dict[str, GradeReport]:
         """Every readable run by its folder; its evidence and report belong together."""
-        found = {}
+        by_folder = {}
         for ready in (self.folder / "runs").rglob(".ready"):
             finish_swap(ready.parent)  # as every reader does
         for path in sorted((self.folder / "runs").rglob("evidence.safetensors")):
             if any(part.startswith(".") for part in path.relative_to(self.folder).parts):
                 continue
             folder = path.parent
-            found[str(folder.relative_to(self.folder))] = stored_report(folder)
+            by_folder[str(folder.relative_to(self.folder))] = stored_report(folder)
             stored_evidence(folder)
-        return found
+        return by_folder
 
     def check(self) -> None:
         """No earlier run was replaced by a weaker one; it may have moved to `earlier/` when its notebook changed."""
@@ -237,15 +237,15 @@ def quiet(_: str) -> None:
 
 def make_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """Three students' notebooks with the same name, and a box that is simulated in this process."""
-    made = World(tmp_path, running.write_exercise(tmp_path), random.Random(0))
+    world = World(tmp_path, running.write_exercise(tmp_path), random.Random(0))
     for student in STUDENTS:
-        made.write(student)
+        world.write(student)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "fsync", lambda handle: None)
     monkeypatch.setattr(pipeline, "box_pool", no_boxes)
     monkeypatch.setattr(pipeline, "run_submission", worked_out)
     monkeypatch.setattr(class_grading, "LocalExecutor", InThisProcess)
-    return made
+    return world
 
 
 def carry_out(world: World, names: list[str], monkeypatch: pytest.MonkeyPatch, *, killing: float = 0.0) -> None:

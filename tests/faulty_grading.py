@@ -16,7 +16,7 @@ WHOLE = {"one.function": 2, "one.training": 4, "two.function": 2, "two.training"
 
 
 @dataclass(frozen=True)
-class Came:
+class GradingResult:
     """The output of the command, and the run's folder."""
 
     code: int
@@ -41,16 +41,16 @@ class Came:
                 assert not {"failed", "partial"} & {check["outcome"] for check in item["checks"]}, item
             else:
                 assert (item["outcome"], item["points"]) == ("passed", WHOLE[name]), item
-        told = json.loads((self.folder / "results.json").read_bytes())
-        assert "The course staff will review this submission" in told["output"]
+        results = json.loads((self.folder / "results.json").read_bytes())
+        assert "The course staff will review this submission" in results["output"]
 
-    def is_refused(self, *said: str) -> None:
+    def is_refused(self, *phrases: str) -> None:
         """Nothing is graded, and one line gives the reason."""
         assert self.code == 2
         assert len(self.lines) == 1, self.lines
         assert self.lines[0].startswith("not graded: ")
         assert self.lines[0].isprintable()
-        for words in said:
+        for words in phrases:
             assert words in self.lines[0]
         assert not (self.folder / "report.json").exists()
 
@@ -70,14 +70,14 @@ class Grade:
         """The arguments that grade the solution."""
         return ["grade", str(self.submission), "--rubric", str(self.rubric), "--out", str(self.folder)]
 
-    def __call__(self, *arguments: str) -> Came:
+    def __call__(self, *arguments: str) -> GradingResult:
         """The result of the command; without arguments, of grading the solution."""
         self._monkeypatch.setattr("sys.argv", ["grader", *(arguments or self.arguments)])
         self._capfd.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()
         lines = [line for line in self._capfd.readouterr().err.splitlines() if not line.startswith("[")]
-        return Came(int(ended.value.code or 0), lines, self.folder)
+        return GradingResult(int(ended.value.code or 0), lines, self.folder)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -51,16 +51,16 @@ def python_for_all() -> Iterator[Python]:
         yield Python(str(own[0]), own[1:])
         return
     packages = Path(sys.prefix).resolve()
-    found = [Path(place, VERSION) for place in PLACES if Path(place, VERSION).exists()]
-    if not found or closed_above(packages) or not open_to_all(packages):
+    interpreters = [Path(place, VERSION) for place in PLACES if Path(place, VERSION).exists()]
+    if not interpreters or closed_above(packages) or not open_to_all(packages):
         pytest.skip("this interpreter can be run by its owner only, and there is no other with the same packages")
     with TemporaryDirectory(prefix="python-", dir="/tmp") as name:
         folder = Path(name)
         folder.chmod(0o755)
         (folder / "bin").mkdir()
         (folder / "lib" / VERSION).mkdir(parents=True)
-        (folder / "bin" / "python").symlink_to(found[0])
-        (folder / "pyvenv.cfg").write_text(f"home = {found[0].parent}\n")
+        (folder / "bin" / "python").symlink_to(interpreters[0])
+        (folder / "pyvenv.cfg").write_text(f"home = {interpreters[0].parent}\n")
         inside = packages / "lib" / VERSION / "site-packages"
         (folder / "lib" / VERSION / "site-packages").symlink_to(inside)
         program = str(folder / "bin" / "python")

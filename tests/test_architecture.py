@@ -51,12 +51,12 @@ def in_box(path: Path) -> bool:
 def imports(path: Path) -> Iterator[str]:
     """The modules of the grader that the file names in an import anywhere, without `grader.`."""
     for node in ast.walk(ast.parse(path.read_text())):
-        found: list[str] = []
+        modules: list[str] = []
         if isinstance(node, ast.Import):
-            found = [alias.name for alias in node.names]
+            modules = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            found = [f"{node.module}.{alias.name}" for alias in node.names]
-        for name in found:
+            modules = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in modules:
             if name.partition(".")[0] == "grader":
                 yield name.removeprefix("grader").removeprefix(".")
 
@@ -99,7 +99,7 @@ def test_a_file_is_short_states_its_purpose_and_contains_no_dangerous_call(path:
     assert len(text.splitlines()) <= 500
     assert not text or ast.get_docstring(ast.parse(text)), "a module docstring states its purpose"
     assert path.stem not in {"utils", "util", "helpers", "common", "base", "core", "manager"}
-    assert not (found := FORBIDDEN.search(code_of(path))), found.group()
+    assert not (match := FORBIDDEN.search(code_of(path))), match.group()
 
 
 @pytest.mark.parametrize(("name", "check"), CHECKS.items(), ids=CHECKS.keys())
@@ -127,12 +127,12 @@ def tracked() -> list[Path]:
 
 
 def test_no_tracked_file_names_a_home_or_a_package_registry(tracked: list[Path]) -> None:
-    found = []
+    mentions = []
     for path in tracked:
         try:
             text = path.read_text()
         except UnicodeDecodeError:
             continue
         for pattern in (HOSTS, HOMES):
-            found += [f"{identity(path)}: {match.group()}" for match in pattern.finditer(text)]
-    assert found == []
+            mentions += [f"{identity(path)}: {match.group()}" for match in pattern.finditer(text)]
+    assert mentions == []

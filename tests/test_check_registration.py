@@ -81,9 +81,13 @@ def test_a_check_registers_however_it_is_annotated(
             return Finding(tolerance, part)
         """
     )
-    (found,) = checks_of(module).values()
-    assert (found.name, found.title, found.numbers) == ("it_is_so", "It is so.", ("tolerance",))
-    assert found(NOTHING, "one", tolerance=0.5).message == "one"
+    (registered_check,) = checks_of(module).values()
+    assert (registered_check.name, registered_check.title, registered_check.numbers) == (
+        "it_is_so",
+        "It is so.",
+        ("tolerance",),
+    )
+    assert registered_check(NOTHING, "one", tolerance=0.5).message == "one"
 
 
 def test_imported_checks_and_undecorated_functions_are_not_checks_of_a_module(written: Written) -> None:
@@ -100,8 +104,8 @@ def test_an_exercise_has_only_the_checks_of_its_own_modules() -> None:
 
 def modules() -> Iterator[ModuleType]:
     yield skeleton_checks
-    for found in pkgutil.iter_modules(vae_checks.__path__):
-        yield importlib.import_module(f"{vae_checks.__name__}.{found.name}")
+    for module_info in pkgutil.iter_modules(vae_checks.__path__):
+        yield importlib.import_module(f"{vae_checks.__name__}.{module_info.name}")
 
 
 GATHERED = [*vae_checks.CHECKS.values(), *SKELETON.checks.values()]
@@ -111,7 +115,7 @@ GATHERED = [*vae_checks.CHECKS.values(), *SKELETON.checks.values()]
 def test_every_function_that_looks_like_a_check_is_decorated_and_gathered(module: ModuleType) -> None:
     """In a module of checks, every public function that takes evidence; names of helpers begin with an underscore."""
     held = [value for value in vars(module).values() if isinstance(value, Check)]
-    assert [made.name for made in held if made not in GATHERED] == []
+    assert [held_check.name for held_check in held if held_check not in GATHERED] == []
     assert not held or unmarked(module) == []
 
 
@@ -165,16 +169,16 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("source", "said"), WRONG.values(), ids=WRONG.keys())
+@pytest.mark.parametrize(("source", "fragments"), WRONG.values(), ids=WRONG.keys())
 def test_wrong_use_of_the_decorator_is_refused_with_the_name_of_the_check(
-    source: str, said: list[str], written: Written
+    source: str, fragments: list[str], written: Written
 ) -> None:
     with pytest.raises(ExerciseError) as error:
         written(source)
     line = str(error.value)
     assert line.startswith("written_")
     assert "\n" not in line
-    assert [part for part in said if part not in line] == []
+    assert [part for part in fragments if part not in line] == []
 
 
 def test_an_unknown_presupposed_check_is_refused(written: Written) -> None:
@@ -191,7 +195,7 @@ def test_two_checks_with_the_same_name_are_refused(written: Written) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         (
             "items = {'one.function': ItemSpec(('double',), {'left_': 'tripel'})}",
@@ -214,18 +218,18 @@ def test_two_checks_with_the_same_name_are_refused(written: Written) -> None:
         ),
     ],
 )
-def test_an_exercise_that_names_unknown_items_or_names_is_refused(changed: str, said: str, written: Written) -> None:
+def test_an_exercise_that_names_unknown_items_or_names_is_refused(changed: str, message: str, written: Written) -> None:
     module = written(
         "from dataclasses import replace\nfrom grader.exercise import ItemSpec\n"
         "from grader.skeleton.exercise.plugin import TwoNumbers\n"
         f"class Other(TwoNumbers):\n    {changed}\nexercise = Other"
     )
-    with pytest.raises(ExerciseError, match=f"exercise '{module.__name__}': .*{said}"):
+    with pytest.raises(ExerciseError, match=f"exercise '{module.__name__}': .*{message}"):
         load_exercise(module.__name__)
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "message"),
     [
         ("def exercise(:", r"cannot be imported \(SyntaxError: .*\), in broken_exercise\.py, line 1"),
         ("x = 1\nundefined", r"cannot be imported \(NameError: .*\), in broken_exercise\.py, line 2"),
@@ -242,19 +246,19 @@ def test_an_exercise_that_names_unknown_items_or_names_is_refused(changed: str, 
     ],
 )
 def test_an_exercise_that_fails_is_refused_in_one_line_with_its_place(
-    source: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "broken_exercise", raising=False)
     (tmp_path / "broken_exercise.py").write_text(source)
     importlib.invalidate_caches()
-    with pytest.raises(ExerciseError, match=said) as error:
+    with pytest.raises(ExerciseError, match=message) as error:
         load_exercise("broken_exercise")
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("stage", "address", "said"),
+    ("stage", "address", "message"),
     [
         ("traned.one", "", "questions: unknown stage 'traned.one'; did you mean 'trained.one'"),
         ("trained.three", "", "questions: unknown stage 'trained.three'"),
@@ -266,10 +270,10 @@ def test_an_exercise_that_fails_is_refused_in_one_line_with_its_place(
         ),
     ],
 )
-def test_questions_and_specified_answers_belong_together(stage: str, address: str, said: str) -> None:
+def test_questions_and_specified_answers_belong_together(stage: str, address: str, message: str) -> None:
     questions: Questions = {Stage.of("components", "one"): {}, **({Stage(stage): {}} if stage else {})}
     specs: dict[Address, Any] = {Address("components.one/function"): {}, **({Address(address): {}} if address else {})}
-    with pytest.raises(ExerciseError, match=said):
+    with pytest.raises(ExerciseError, match=message):
         refuse_unasked(SKELETON, questions, specs)
 
 

@@ -43,7 +43,7 @@ FILES: dict[str, tuple[Callable[[Path], object], str]] = {
 def test_invalid_input_prints_a_single_line_and_exits_with_2(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    make, said = FILES[name]
+    make, message = FILES[name]
     path = tmp_path / f"{name}.ipynb"
     make(path)
     monkeypatch.chdir(ROOT)
@@ -54,13 +54,13 @@ def test_invalid_input_prints_a_single_line_and_exits_with_2(
     assert ended.value.code == 2
     assert len(err.splitlines()) == 1, err
     assert err.startswith("not graded: ")
-    assert said in err
+    assert message in err
     assert out == ""
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["nowhere.ipynb"], "nowhere.ipynb: no such file"),
         (["grader"], "grader: is a folder"),
@@ -69,7 +69,7 @@ def test_invalid_input_prints_a_single_line_and_exits_with_2(
     ],
 )
 def test_the_installed_command_prints_a_single_line_and_exits_with_2(
-    arguments: list[str], said: str, tmp_path: Path
+    arguments: list[str], message: str, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "grader", "grade", *arguments, "--out", str(tmp_path / "run")]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
@@ -77,5 +77,5 @@ def test_the_installed_command_prints_a_single_line_and_exits_with_2(
     assert ended.returncode == 2
     assert len(lines) == 1, ended.stderr
     assert lines[0].startswith("not graded: ")
-    assert said in lines[0]
+    assert message in lines[0]
     assert "Traceback" not in ended.stdout + ended.stderr

@@ -173,11 +173,11 @@ def test_as_stored_gives_the_same_evidence_as_its_file(tmp_path: Path) -> None:
     }
     evidence = Evidence({"q/x": arrays["pictures"]}, arrays, {"a/b": Fault("student", "no")})
     (tmp_path / "e").write_bytes(save_evidence(evidence))
-    read, made = load_evidence(tmp_path / "e"), as_stored(evidence)
-    for ours, theirs in ((made.questions, read.questions), (made.answers, read.answers)):
+    read, stored = load_evidence(tmp_path / "e"), as_stored(evidence)
+    for ours, theirs in ((stored.questions, read.questions), (stored.answers, read.answers)):
         assert ours.keys() == theirs.keys()
         for name, array in ours.items():
             assert array.dtype == theirs[name].dtype
             np.testing.assert_array_equal(array, theirs[name])
-    assert made.faults == read.faults
-    assert (made.answers["pictures"] != arrays["pictures"]).any()
+    assert stored.faults == read.faults
+    assert (stored.answers["pictures"] != arrays["pictures"]).any()

@@ -15,7 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from benchmarks import gpu_check, gpu_measure, gpu_wheels
-from benchmarks.gpu_measure import Budget, Came, Check, Step
+from benchmarks.gpu_measure import Budget, Check, CommandResult, Step
 from benchmarks.gpu_wheels import CARRIED, MNIST_FILES, REPLACED, THEIRS, THERE, Refused, name_of
 from benchmarks.phases import COMPONENTS, SECOND, TRAINED, TRAINING, phases
 
@@ -24,24 +24,24 @@ MINOR = sys.version_info.minor
 NOT_GRADING = {"nbconvert"}  # only for notebooks that call it
 
 
-def needed_by(wanted: Requirement, found: set[tuple[str, str]]) -> None:
-    """Adds the package and everything that it requires to `found`; for PyTorch, the package alone."""
-    name = name_of(wanted.name)
-    for extra in {"", *wanted.extras} - {extra for known, extra in found if known == name}:
-        found.add((name, extra))
+def needed_by(requirement: Requirement, packages: set[tuple[str, str]]) -> None:
+    """Adds the package and everything that it requires to `packages`; for PyTorch, the package alone."""
+    name = name_of(requirement.name)
+    for extra in {"", *requirement.extras} - {extra for known, extra in packages if known == name}:
+        packages.add((name, extra))
         for text in [] if name in {"torch", REPLACED} else importlib.metadata.requires(name) or []:
             one = Requirement(text)
             if one.marker is None or one.marker.evaluate({"extra": extra}):
-                needed_by(one, found)
+                needed_by(one, packages)
 
 
 def test_every_import_of_a_grade_is_on_the_machine_or_carried() -> None:
-    found: set[tuple[str, str]] = set()
+    packages: set[tuple[str, str]] = set()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for name in (*project["dependencies"], *project["optional-dependencies"]["grade"]):
         if name not in NOT_GRADING:
-            needed_by(Requirement(name), found)
-    assert {name for name, _ in found} == {*CARRIED, *THERE, *THEIRS, REPLACED}
+            needed_by(Requirement(name), packages)
+    assert {name for name, _ in packages} == {*CARRIED, *THERE, *THEIRS, REPLACED}
     assert set(CARRIED) <= set(gpu_wheels.pinned())
 
 
@@ -62,9 +62,9 @@ def test_missing_packages_are_listed_with_the_command_that_fetches_them(tmp_path
     (folder / "mnist" / MNIST_FILES[0]).unlink()
     lacking = gpu_wheels.missing(folder, 12, {"rich"})
     line = gpu_wheels.missing_line(folder, lacking, "3.12")
-    wanted = f"attrs=={gpu_wheels.pinned()['attrs']}, MNIST"
+    things = f"attrs=={gpu_wheels.pinned()['attrs']}, MNIST"
     command = f"make gpu-wheels WHEELS={folder} PYTHON_VERSION=3.12"
-    assert line == f"gpu-check: {folder}: 2 things are missing: {wanted}; on a machine with a network: {command}"
+    assert line == f"gpu-check: {folder}: 2 things are missing: {things}; on a machine with a network: {command}"
 
 
 @pytest.mark.parametrize(
@@ -80,8 +80,8 @@ def test_missing_packages_are_listed_with_the_command_that_fetches_them(tmp_path
     ],
 )
 def test_a_wheel_for_another_python_is_ignored(tmp_path: Path, tag: str, suits: bool) -> None:
-    found = gpu_wheels.wheels_in(folder_of_wheels(tmp_path / "wheels", tag=tag), 12)
-    assert set(found) == (set(CARRIED) if suits else set())
+    wheels = gpu_wheels.wheels_in(folder_of_wheels(tmp_path / "wheels", tag=tag), 12)
+    assert set(wheels) == (set(CARRIED) if suits else set())
 
 
 def test_a_wheel_of_another_version_is_ignored(tmp_path: Path) -> None:
@@ -104,10 +104,10 @@ def test_a_wheel_is_unpacked_where_an_installer_puts_it(tmp_path: Path) -> None:
         ):
             archive.writestr(name, "")
     gpu_wheels.unpack(wheel, site, prefix)
-    found = sorted(
+    files = sorted(
         path.relative_to(tmp_path).as_posix() for path in (*site.rglob("*"), *prefix.rglob("*")) if path.is_file()
     )
-    assert found == ["prefix/share/one", "site/one/__init__.py", "site/one/program", "site/two.py"]
+    assert files == ["prefix/share/one", "site/one/__init__.py", "site/one/program", "site/two.py"]
     assert (site / "one" / "program").stat().st_mode & 0o111
 
 
@@ -174,33 +174,40 @@ def check(tmp_path: Path, seconds: float) -> tuple[Check, Callable[[float], None
 
 
 def test_a_step_without_enough_time_is_left_out_and_reported_and_later_steps_run(tmp_path: Path) -> None:
-    made, move = check(tmp_path, 100)
+    clocked_check, move = check(tmp_path, 100)
     limits = []
 
-    def act(limit_s: float) -> Step:
-        limits.append(limit_s)
-        move(50)
-        return Step("one", "done", told="well")
+    def take(name: str, needs_s: float) -> None:
+        def act(limit_s: float) -> Step:
+            limits.append(limit_s)
+            move(50)
+            return Step(name, "done", message="well")
 
-    made.step("one", 60, act)
-    made.step("two", 60, act)
-    made.step("three", 20, act)
-    assert [(step.name, step.state) for step in made.steps] == [("one", "done"), ("two", "left out"), ("one", "done")]
-    assert made.steps[1].told == "needs about 60 s, 25 s are left"
+        clocked_check.step(name, needs_s, act)
+
+    take("one", 60)
+    take("two", 60)
+    take("three", 20)
+    assert [(step.name, step.state) for step in clocked_check.steps] == [
+        ("one", "done"),
+        ("two", "left out"),
+        ("three", "done"),
+    ]
+    assert clocked_check.steps[1].message == "needs about 60 s, 25 s are left"
     assert limits == [75, 25]
-    found = json.loads((tmp_path / "out" / "gpu-check.json").read_text())
-    assert [step["state"] for step in found["steps"]] == ["done", "left out", "done"]
+    results = json.loads((tmp_path / "out" / "gpu-check.json").read_text())
+    assert [step["state"] for step in results["steps"]] == ["done", "left out", "done"]
     assert "| two | left out | 0 | needs about 60 s, 25 s are left |" in (tmp_path / "out" / "gpu-check.md").read_text()
 
 
 def test_a_command_and_its_child_processes_are_ended_at_the_time_limit(tmp_path: Path) -> None:
     child = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
-    came = gpu_measure.watched(
+    result = gpu_measure.watched(
         [sys.executable, "-c", f"print('begun', flush=True); {child}"], 2.0, {}, tmp_path / "log"
     )
-    assert came.code is None
-    assert came.seconds < 20
-    assert "begun" in [text for _, text in came.lines]
+    assert result.code is None
+    assert result.seconds < 20
+    assert "begun" in [text for _, text in result.lines]
     assert "begun" in (tmp_path / "log").read_text()
 
 
@@ -211,32 +218,32 @@ def test_a_command_and_its_child_processes_are_ended_at_the_time_limit(tmp_path:
 def test_a_reference_that_does_not_use_the_gpu_fails_the_check(
     tmp_path: Path, device: str, gpu: bool, holds: bool
 ) -> None:
-    made, _ = check(tmp_path, 100)
-    made.gpu = gpu
+    clocked_check, _ = check(tmp_path, 100)
+    clocked_check.gpu = gpu
     if device:
-        made.step("the reference", 1, lambda _: Step("the reference", "done", values={"device": device}))
-    assert made.holds() is holds
-    made.step("another", 1, lambda _: Step("another", "failed"))
-    assert not made.holds()
+        clocked_check.step("the reference", 1, lambda _: Step("the reference", "done", values={"device": device}))
+    assert clocked_check.holds() is holds
+    clocked_check.step("another", 1, lambda _: Step("another", "failed"))
+    assert not clocked_check.holds()
 
 
 def report(folder: Path, points: float, device: str = "cpu") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    told = {"items": [{"id": "vae.loss", "points": points}], "device": device, "remarks": [{"message": "Well."}]}
-    (folder / "report.json").write_text(json.dumps(told))
+    content = {"items": [{"id": "vae.loss", "points": points}], "device": device, "remarks": [{"message": "Well."}]}
+    (folder / "report.json").write_text(json.dumps(content))
     return folder / "report.json"
 
 
 def test_a_grade_reports_points_device_and_time_by_phase(tmp_path: Path) -> None:
     lines = [(5.0, "cell 3 of 9: Training the VAE"), (25.0, "grading the answers"), (29.0, "writing the report")]
-    came = Came(0, 30.0, lines, gpu_mib=900.0)
-    step = gpu_measure.from_grade("one", came, report(tmp_path, 5.0, "cuda (H100)"))
+    result = CommandResult(0, 30.0, lines, gpu_mib=900.0)
+    step = gpu_measure.from_grade("one", result, report(tmp_path, 5.0, "cuda (H100)"))
     assert step.state == "done"
-    assert step.told == "5 points, on cuda (H100), training cells 20 s, 900 MiB of GPU memory at most"
+    assert step.message == "5 points, on cuda (H100), training cells 20 s, 900 MiB of GPU memory at most"
     assert step.values["remarks"] == ["Well."]
-    failed = gpu_measure.from_grade("one", Came(2, 1.0, [(0.5, "not graded: why")]), tmp_path / "absent")
-    assert (failed.state, failed.told) == ("failed", "not graded: why")
-    assert gpu_measure.from_grade("one", Came(None, 1.0, []), tmp_path / "absent").state == "ended"
+    failed = gpu_measure.from_grade("one", CommandResult(2, 1.0, [(0.5, "not graded: why")]), tmp_path / "absent")
+    assert (failed.state, failed.message) == ("failed", "not graded: why")
+    assert gpu_measure.from_grade("one", CommandResult(None, 1.0, []), tmp_path / "absent").state == "ended"
 
 
 def test_the_phases_are_read_from_the_lines_of_this_version_and_of_older_ones() -> None:
@@ -264,10 +271,10 @@ def test_the_phases_are_read_from_the_lines_of_this_version_and_of_older_ones() 
 def test_a_class_reports_submissions_per_hour_and_whether_all_got_the_same_points(tmp_path: Path) -> None:
     for number, points in enumerate((5.0, 5.0, 4.0, 5.0)):
         report(tmp_path / "submissions" / f"student{number}", points)
-    step = gpu_measure.from_class("4 boxes at once", Came(0, 60.0, [], gpu_mib=4000.0), tmp_path, 4)
-    assert step.told == "240 submissions an hour, points 4, 5, 1000 MiB of GPU memory a box"
-    assert gpu_measure.from_class("", Came(0, 60.0, []), tmp_path, 5).told.startswith("4 of 5 graded")
-    assert gpu_measure.from_class("", Came(None, 60.0, []), tmp_path, 5).state == "ended"
+    step = gpu_measure.from_class("4 boxes at once", CommandResult(0, 60.0, [], gpu_mib=4000.0), tmp_path, 4)
+    assert step.message == "240 submissions an hour, points 4, 5, 1000 MiB of GPU memory a box"
+    assert gpu_measure.from_class("", CommandResult(0, 60.0, []), tmp_path, 5).message.startswith("4 of 5 graded")
+    assert gpu_measure.from_class("", CommandResult(None, 60.0, []), tmp_path, 5).state == "ended"
 
 
 @pytest.mark.parametrize(
@@ -286,9 +293,11 @@ def test_points_that_differ_are_named() -> None:
 
 
 def test_the_doctors_json_is_found_between_other_lines() -> None:
-    came = Came(0, 1.0, [(0.1, "trying"), (0.2, '{"fit": true,'), (0.3, ' "conclusion": "well"}'), (0.4, "warning: {")])
-    assert came.printed() == {"fit": True, "conclusion": "well"}
-    assert Came(0, 1.0, [(0.1, "no { object")]).printed() == {}
+    result = CommandResult(
+        0, 1.0, [(0.1, "trying"), (0.2, '{"fit": true,'), (0.3, ' "conclusion": "well"}'), (0.4, "warning: {")]
+    )
+    assert result.printed() == {"fit": True, "conclusion": "well"}
+    assert CommandResult(0, 1.0, [(0.1, "no { object")]).printed() == {}
 
 
 def test_the_stand_in_reads_mnist_as_torchvision_does(tmp_path: Path) -> None:
@@ -313,7 +322,7 @@ def test_the_whole_check_runs_from_a_folder_of_wheels(tmp_path: Path) -> None:
     assert gpu_wheels.main([str(wheels), "--python-version", f"3.{MINOR}"]) == 0
     command = [sys.executable, "-m", "benchmarks.gpu_check", "--wheels", str(wheels), "--out", str(out)]
     done = subprocess.run([*command, "--budget-s", "180"], cwd=ROOT, capture_output=True, text=True)
-    found = json.loads((out / "gpu-check.json").read_text())
-    states = {step["name"]: step["state"] for step in found["steps"]}
+    results = json.loads((out / "gpu-check.json").read_text())
+    states = {step["name"]: step["state"] for step in results["steps"]}
     assert states["the doctor"] == "done", done.stdout + done.stderr
     assert states["8 boxes at once"] == "left out"

@@ -50,9 +50,9 @@ def test_the_grader_imports_none_of_them() -> None:
 
 
 def test_a_missing_package_is_reported_with_what_to_do() -> None:
-    told = missing_packages(["torch", "no-such-package-here"])
-    assert told.startswith("packages that the rubric allows are not installed: no-such-package-here; run")
-    assert "pip install no-such-package-here" in told
+    message = missing_packages(["torch", "no-such-package-here"])
+    assert message.startswith("packages that the rubric allows are not installed: no-such-package-here; run")
+    assert "pip install no-such-package-here" in message
 
 
 @pytest.mark.parametrize("name", ["lightning==2", "../x", "", "-r evil"])

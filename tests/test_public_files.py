@@ -92,8 +92,8 @@ def test_the_image_starts_the_command_line_as_a_user_that_is_not_root() -> None:
     assert given("USER")[-1] == ["grader"]
     last_stage = [name for name, _ in instructions()][::-1]
     assert last_stage.index("USER") < last_stage.index("FROM")
-    made = " ".join(word for words in given("RUN") for word in words)
-    assert f"-m venv {PurePosixPath(python).parents[1]}" in made
+    commands = " ".join(word for words in given("RUN") for word in words)
+    assert f"-m venv {PurePosixPath(python).parents[1]}" in commands
 
 
 def test_modules_that_the_image_runs_while_it_is_built_exist() -> None:
@@ -116,10 +116,10 @@ def test_the_grader_is_where_no_box_can_see_it() -> None:
 
 def test_the_image_has_a_python_that_the_grader_supports() -> None:
     base = given("FROM")[0][0]
-    found = re.search(r"python:3\.(\d+)-", base)
-    assert found, base
-    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
-    assert int(found[1]) >= int(wanted.removeprefix(">=3."))
+    match = re.search(r"python:3\.(\d+)-", base)
+    assert match, base
+    requirement = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    assert int(match[1]) >= int(requirement.removeprefix(">=3."))
 
 
 def test_the_development_container_is_a_stage_of_the_same_file() -> None:

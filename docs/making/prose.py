@@ -76,12 +76,12 @@ def phrases() -> tuple[Phrase, ...]:
 def findings(text: str, path: Path) -> Iterator[Finding]:
     """All findings in a file's text, in the order of their lines."""
     prose = prose_of(_blanked(text, _STORED), path)
-    found = [
+    matches = [
         (m.start(), m.group(), f"write {phrase.use}") for phrase in phrases() for m in phrase.avoid.finditer(prose)
     ]
     if path.suffix == ".md":  # proselint expects paragraphs
-        found += list(_proselint(prose))
-    for start, words, advice in sorted(found):
+        matches += list(_proselint(prose))
+    for start, words, advice in sorted(matches):
         yield Finding(path, prose.count("\n", 0, start) + 1, " ".join(words.split()), advice)
 
 
@@ -189,12 +189,12 @@ def lint(paths: Iterable[Path]) -> list[Finding]:
 def main(arguments: Sequence[str]) -> int:
     """Prints one line per finding; returns 1 if there is any."""
     paths = [Path(name).resolve().relative_to(ROOT) for name in arguments] or files()
-    found = lint(paths)
-    for finding in found:
+    lint_findings = lint(paths)
+    for finding in lint_findings:
         print(finding)
-    if found:
-        print(f"{len(found)} phrases to reword; the list with its reasons: {PHRASES.relative_to(ROOT)}")
-    return int(bool(found))
+    if lint_findings:
+        print(f"{len(lint_findings)} phrases to reword; the list with its reasons: {PHRASES.relative_to(ROOT)}")
+    return int(bool(lint_findings))
 
 
 if __name__ == "__main__":

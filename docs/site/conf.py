@@ -73,7 +73,7 @@ def setup(app: Sphinx) -> None:
 def _without_folders(app: Sphinx, docname: str, source: list[str]) -> None:
     """Replaces links to folders by their text: code hosts list a folder's files, but a site has no page for them."""
     here = (Path(app.srcdir) / docname).parent
-    source[0] = LINK.sub(lambda found: found[1] if (here / found[2]).is_dir() else found[0], source[0])
+    source[0] = LINK.sub(lambda link: link[1] if (here / link[2]).is_dir() else link[0], source[0])
 
 
 def _navigation(_app: Sphinx, docname: str, source: list[str]) -> None:
@@ -92,8 +92,8 @@ def _arguments(_app: Sphinx, what: str, _name: str, obj: object, _options: objec
     elif what in {"function", "method"} and callable(obj):
         taken = inspect.signature(obj).parameters
         for at, line in enumerate(lines):
-            if (found := ARGUMENT.fullmatch(line)) and found[1] in taken:
-                lines[at] = f":param {found[1]}: {found[2]}"
+            if (match := ARGUMENT.fullmatch(line)) and match[1] in taken:
+                lines[at] = f":param {match[1]}: {match[2]}"
 
 
 def _index(app: Sphinx, failed: Exception | None) -> None:

@@ -21,7 +21,7 @@ import yaml
 from attack_entries import Attack
 from attack_files import handed_in, written
 from attack_notebooks import base, built
-from attack_verdicts import Came
+from attack_verdicts import AttackResult
 from python_for_all import AS_ROOT, boxes_for_all
 from small_exercise import running
 
@@ -70,28 +70,28 @@ class Arena:
             "@CHECKOUT@": str(CHECKOUT),
         }
 
-    def tried(self, attack: Attack, folder: Path) -> Came:
+    def tried(self, attack: Attack, folder: Path) -> AttackResult:
         """The result of the attack."""
-        made = handed_in(built(attack, self.words), folder, attack.file)
+        path = handed_in(built(attack, self.words), folder, attack.file)
         for _ in range(attack.times):
-            came = graded(made, folder, attack)
-        return came
+            result = graded(path, folder, attack)
+        return result
 
-    def without(self, attack: Attack) -> Came:
+    def without(self, attack: Attack) -> AttackResult:
         """The result of the same notebook without it."""
         return _without(self.temporary, attack.exercise, attack.base, attack.train, attack.part, attack.follow)
 
     def left_behind(self) -> list[str]:
         """What the boxes so far have left on the machine: processes, control groups, files, callers, a changed file."""
-        found = [f"process {name}" for name in self._processes()]
+        leftovers = [f"process {name}" for name in self._processes()]
         mine = f"{PREFIX}-{os.getpid()}-"
         folders = (path for path, _, _ in os.walk(CGROUPS))  # passes over what another process removes
-        found += [f"control group {path}" for path in folders if Path(path).name.startswith(mine)]
-        found += [f"file {path}" for path in self._files()]
-        found += [f"a call from {caller}" for caller in self.callers]
+        leftovers += [f"control group {path}" for path in folders if Path(path).name.startswith(mine)]
+        leftovers += [f"file {path}" for path in self._files()]
+        leftovers += [f"a call from {caller}" for caller in self.callers]
         if self.secret.read_text() != f"secret-{self.mark}\n":
-            found.append("the gradebook was changed")
-        return found
+            leftovers.append("the gradebook was changed")
+        return leftovers
 
     def close(self) -> None:
         """The listener is gone."""
@@ -127,22 +127,22 @@ class Arena:
             yield from top.rglob(f"*{self.mark}*")
 
 
-def graded(path: Path, folder: Path, attack: Attack) -> Came:
+def graded(path: Path, folder: Path, attack: Attack) -> AttackResult:
     """The file has been graded in a real box, or refused."""
     parts = ((attack.part,) if attack.part else None) if attack.train else ()
     options = Options(seed=SEED, parts=parts, isolation=attack.isolation)
     run = folder / "run"
     try:
         with _box_of(attack):
-            report, found = grade(path, _rubric(folder, attack), run, options, lambda _: None)
+            report, run_folder = grade(path, _rubric(folder, attack), run, options, lambda _: None)
     except SubmissionError as error:
-        return Came(None, str(error), run)
+        return AttackResult(None, str(error), run)
     except GraderError as error:
-        return Came(None, str(error), run, ours=True)
+        return AttackResult(None, str(error), run, ours=True)
     follows = attack.follow or attack.exercise == "vae"
     allowed = EXPECTED | ({"followed.json", *(f"followed-{part}.safetensors" for part in PARTS)} if follows else set())
-    assert {entry.name for entry in found.iterdir()} <= allowed
-    return Came(report, "", found)
+    assert {entry.name for entry in run_folder.iterdir()} <= allowed
+    return AttackResult(report, "", run_folder)
 
 
 def _box_of(attack: Attack) -> AbstractContextManager[object]:
@@ -167,7 +167,7 @@ def _rubric(folder: Path, attack: Attack) -> Path:
 
 
 @cache
-def _without(temporary: Path, exercise: str, name: str, train: bool, part: str, follow: bool) -> Came:
+def _without(temporary: Path, exercise: str, name: str, train: bool, part: str, follow: bool) -> AttackResult:
     folder = temporary / f"{exercise}-{name}-{train}-{part}-{follow}"
     folder.mkdir(exist_ok=True)
     plain = Attack("", "a", "", "", "scored", exercise=exercise, base=name, train=train, part=part, follow=follow)

@@ -29,8 +29,8 @@ TOO_SMALL = ("decoder_of_two_units", "conditional_decoder_of_two_units")  # of t
 def built(attack: Attack, words: Mapping[str, str]) -> Notebook:
     """The notebook with the attack in it."""
     code = {place: _filled(source, words) for place, source in attack.code.items()}
-    made = _toy(attack.base, code) if attack.exercise == "toy" else _vae(attack.base, code)
-    return made if attack.train else _asked_after(made)
+    notebook = _toy(attack.base, code) if attack.exercise == "toy" else _vae(attack.base, code)
+    return notebook if attack.train else _asked_after(notebook)
 
 
 def base(exercise: str, name: str) -> Notebook:
@@ -45,24 +45,24 @@ def _filled(source: str, words: Mapping[str, str]) -> str:
 
 
 def _toy(name: str, code: Mapping[str, str]) -> Notebook:
-    made = toy.template() if name == "template" else strip_markers(toy.reference())
+    notebook = toy.template() if name == "template" else strip_markers(toy.reference())
     regions = {place: source for place, source in code.items() if place not in OWN}
     if name == "half":
         regions = {"double": PLAIN_WRONG, **regions}
-    cells = made["cells"]
+    cells = notebook["cells"]
     for place, source in regions.items():
         cell = next(cell for cell in cells if cell["id"] == place.replace("_", "-"))
         cell["source"] = source
-    return _with_own(made, code, 2)
+    return _with_own(notebook, code, 2)
 
 
 def _vae(name: str, code: Mapping[str, str]) -> Notebook:
     regions = {place: source for place, source in code.items() if place not in OWN}
     if name == "half":
         regions = {**WRONG_REGIONS, **regions}
-    made = copy.deepcopy(corpus.changed(regions) if name != "weak" else _weak(regions))
-    task = next(i for i, cell in enumerate(made["cells"]) if is_code(cell) and "class Encoder" in source_of(cell))
-    return _with_own(made, code, task)
+    notebook = copy.deepcopy(corpus.changed(regions) if name != "weak" else _weak(regions))
+    task = next(i for i, cell in enumerate(notebook["cells"]) if is_code(cell) and "class Encoder" in source_of(cell))
+    return _with_own(notebook, code, task)
 
 
 def _weak(regions: Mapping[str, str]) -> Notebook:

@@ -24,15 +24,15 @@ def hold(attack: Attack, arena: Arena, folder: Path) -> None:
     if attack.gpu and NO_GPU:
         pytest.skip("there is no GPU here")
     before = arena.without(attack)
-    came = arena.tried(attack, folder)
-    shown = "\n".join(came.told_beside(before))
+    result = arena.tried(attack, folder)
+    shown = "\n".join(result.differences(before))
     if attack.outcome != "bad_input":
-        assert came.points_milli - before.points_milli == attack.change, shown
-    assert outcome_of(came, before) == attack.outcome, shown
-    assert came.says(attack.says), shown
-    assert GOT not in came.printed, shown
+        assert result.points_milli - before.points_milli == attack.change, shown
+    assert outcome_of(result, before) == attack.outcome, shown
+    assert result.says(attack.says), shown
+    assert GOT not in result.printed, shown
     assert arena.left_behind() == []
-    for sentence in came.sentences():
+    for sentence in result.sentences():
         for line in sentence.split("\n"):
             assert line.isprintable(), line
             assert len(line) <= LONGEST
@@ -41,7 +41,7 @@ def hold(attack: Attack, arena: Arena, folder: Path) -> None:
 
 def next_one_is_graded_in_full(arena: Arena, folder: Path) -> None:
     """The same process grades a right solution, and all is as it was before the attacks."""
-    came = graded(written(base("toy", "right"), folder), folder, CLEAN)
-    assert came.points_milli == FULL, came.sentences()
-    assert outcome_of(came, came) == "scored"
+    result = graded(written(base("toy", "right"), folder), folder, CLEAN)
+    assert result.points_milli == FULL, result.sentences()
+    assert outcome_of(result, result) == "scored"
     assert arena.left_behind() == []

@@ -23,7 +23,7 @@ INTERNALS = re.compile(r"Traceback|/box/|\bsafetensors\b|recorder\.py|runner\.py
 
 
 @dataclass(frozen=True)
-class Came:
+class AttackResult:
     """What is left of one submission: a report and the folder it lies in, or the line that refused the file."""
 
     report: GradeReport | None
@@ -54,15 +54,15 @@ class Came:
         """Everything that the grader reports, to the student or to staff."""
         if self.report is None:
             return [self.refused]
-        told = [*self.messages().values(), *self.report.events, *(remark.message for remark in self.report.remarks)]
+        texts = [*self.messages().values(), *self.report.events, *(remark.message for remark in self.report.remarks)]
         results: dict[str, Any] = json.loads((self.folder / "results.json").read_text())
-        return [*told, results["output"], *(test["output"] for test in results["tests"])]
+        return [*texts, results["output"], *(test["output"] for test in results["tests"])]
 
     def says(self, fragment: str) -> bool:
         """Whether the report, or the end of the cell's own output, contains the fragment."""
         return any(fragment in sentence for sentence in (*self.sentences(), self.printed))
 
-    def told_beside(self, without: Came) -> list[str]:
+    def differences(self, without: AttackResult) -> list[str]:
         """What is reported of this submission and not of the other; for the person who reads a failed test."""
         changed = [
             f"{check}: {text}" for check, text in self.messages().items() if text != without.messages().get(check)
@@ -71,22 +71,22 @@ class Came:
         return [points, self.refused, *changed, *(self.report.events if self.report else ()), self.printed[-2000:]]
 
 
-def outcome_of(came: Came, without: Came) -> str:
+def outcome_of(result: AttackResult, without: AttackResult) -> str:
     """The outcome class, given the result of the same notebook without the attack."""
-    if came.report is None:
-        return "ours" if came.ours else "bad_input"
-    report = came.report
+    if result.report is None:
+        return "ours" if result.ours else "bad_input"
+    report = result.report
     if any(item.outcome is Outcome.NEEDS_REVIEW for item in report.items):
         return "ours"
     if report.needs_person:
         return "tamper"
-    changed = [text for check, text in came.messages().items() if text != without.messages().get(check)]
-    told = [*report.events, *changed]
-    if report.status is Status.TIMEOUT or any(LIMITS.search(text) for text in (*told, *_cut_off(came))):
+    changed = [text for check, text in result.messages().items() if text != without.messages().get(check)]
+    messages = [*report.events, *changed]
+    if report.status is Status.TIMEOUT or any(LIMITS.search(text) for text in (*messages, *_cut_off(result))):
         return "limit"
-    return "student_fault" if told else "scored"
+    return "student_fault" if messages else "scored"
 
 
-def _cut_off(came: Came) -> Iterator[str]:
+def _cut_off(result: AttackResult) -> Iterator[str]:
     """The mark of a cell's output that was dropped."""
-    yield came.printed[-1_000_000:]
+    yield result.printed[-1_000_000:]

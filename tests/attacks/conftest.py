@@ -10,6 +10,6 @@ from attack_arena import Arena
 
 @pytest.fixture(scope="session")
 def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
-    made = Arena(tmp_path_factory.mktemp("arena"))
-    yield made
-    made.close()
+    shared_arena = Arena(tmp_path_factory.mktemp("arena"))
+    yield shared_arena
+    shared_arena.close()

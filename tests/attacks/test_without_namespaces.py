@@ -29,10 +29,10 @@ WEAKER = {
 
 @pytest.mark.parametrize("attack", TRIED, ids=lambda attack: attack.name)
 def test_an_attack_gains_no_points_and_leaves_no_files(attack: Attack, arena: Arena, tmp_path: Path) -> None:
-    came = arena.tried(replace(attack, isolation="user", same_user=False), tmp_path)
-    assert came.report is not None, came.refused
-    assert came.points_milli <= arena.without(attack).points_milli
-    assert (GOT in came.printed) <= (attack.name in WEAKER), came.printed[-1000:]
+    result = arena.tried(replace(attack, isolation="user", same_user=False), tmp_path)
+    assert result.report is not None, result.refused
+    assert result.points_milli <= arena.without(attack).points_milli
+    assert (GOT in result.printed) <= (attack.name in WEAKER), result.printed[-1000:]
     assert arena.left_behind() == []
 
 

@@ -83,13 +83,13 @@ def test_the_page_shows_how_well_each_item_is_tested() -> None:
 
 
 def test_the_page_shows_pictures_of_levels_where_the_calibration_wrote_them(tmp_path: Path) -> None:
-    made = sample()
-    assert levels_of(made.items, tmp_path / "none") == []
+    result = sample()
+    assert levels_of(result.items, tmp_path / "none") == []
     (tmp_path / "one.draw.draws_well.strips.png").write_bytes(b"\x89PNG")
     (tmp_path / "two.draw.draws_well.strips.png").write_bytes(bytes(3_000_000))  # too large for a page
-    (level,) = levels_of(made.items, tmp_path)
+    (level,) = levels_of(result.items, tmp_path)
     assert (level.item, level.title, level.points_milli) == ("one.draw", "It draws well.", 20_000)
-    page = audit_html(made, [level])
+    page = audit_html(result, [level])
     assert 'src="data:image/png;base64,iVBORw=="' in page
     assert "img-src data:" in unescape(page)
-    assert "What earns points for pictures" not in audit_html(made)
+    assert "What earns points for pictures" not in audit_html(result)

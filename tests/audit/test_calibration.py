@@ -214,13 +214,13 @@ def test_the_committed_page_and_charts_are_what_the_tables_give(tmp_path: Path) 
     for table in DOCS.glob("calibration*.csv"):
         shutil.copy(table, tmp_path)
     assert redraw(PROJECT / "rubric.yaml", tmp_path) == []
-    made = [Path("calibration.md"), *(path.relative_to(tmp_path) for path in tmp_path.glob("calibration/*.svg"))]
-    assert len(made) > 20
-    for path in made:
+    paths = [Path("calibration.md"), *(path.relative_to(tmp_path) for path in tmp_path.glob("calibration/*.svg"))]
+    assert len(paths) > 20
+    for path in paths:
         same = (tmp_path / path).read_bytes() == (DOCS / path).read_bytes()
         assert same, f"docs/{path} is out of date; run `python -m grader calibrate --redraw`"
     kept = {path.name for path in DOCS.glob("calibration/*") if not path.name.endswith(".strips.png")}
-    assert kept == {path.name for path in made[1:]}
+    assert kept == {path.name for path in paths[1:]}
 
 
 def test_tables_are_read_as_they_were_written(tmp_path: Path) -> None:

@@ -114,10 +114,10 @@ def _work(rng: random.Random, person: Person, *, hostile: bool, victim: Person) 
     }[rng.choice(["notebook"] * 5 + ["renamed", "copies", "pdf", "script", "text", "zip"])]
     if not hostile:
         return files
-    told = f"mine:\n  :submitters:\n  - {{:name: {victim.name}, :sid: '{victim.number}'}}\n".encode()
+    metadata = f"mine:\n  :submitters:\n  - {{:name: {victim.name}, :sid: '{victim.number}'}}\n".encode()
     litter = [
-        {"submission_metadata.yml": told},
-        {"a/b/submission_metadata.yml": told},
+        {"submission_metadata.yml": metadata},
+        {"a/b/submission_metadata.yml": metadata},
         {"timestamp.txt": b"2026-11-01 10:00:00 UTC"},
         {f"submitted/{victim.login}/vae/{USUAL}": notebook(person)},
         {f"{victim.name}_{victim.participant}_assignsubmission_file_/{USUAL}": notebook(person)},
@@ -194,31 +194,31 @@ def download(seed: int) -> Download:
     alike = same_names(everybody)  # a stranger who is called as a student could be told by nothing
     everybody = [replace(person, enrolled=True) if person.number in alike else person for person in everybody]
     text, columns = _roster(rng, [person for person in everybody if person.enrolled])
-    made = Download(everybody, rng.choice(list(PLACES)), text, columns)
-    if made.layout in {"files", "mistaken files", "folders by name", "teams"}:
+    sample = Download(everybody, rng.choice(list(PLACES)), text, columns)
+    if sample.layout in {"files", "mistaken files", "folders by name", "teams"}:
         everybody = [person for person in everybody if person.number not in alike]  # nor can two folders of one name be
     handing_in = [person for person in everybody if rng.random() < 0.85]
     # A single folder that no student's name is on may be a wrapper, whatever lies in it: there is nothing to tell by.
     hostile = (
-        rng.choice(handing_in) if len(handing_in) > 1 and rng.random() < 0.6 and "files" not in made.layout else None
+        rng.choice(handing_in) if len(handing_in) > 1 and rng.random() < 0.6 and "files" not in sample.layout else None
     )
     metadata = ""
     enrolled = [person for person in handing_in if person.enrolled]
-    mistaken = rng.choice(enrolled) if enrolled and made.layout == "mistaken files" else None
+    mistaken = rng.choice(enrolled) if enrolled and sample.layout == "mistaken files" else None
     for person in handing_in:
         victim = rng.choice([one for one in everybody if one is not person] or [person])
         for name, content in _work(rng, person, hostile=person is hostile, victim=victim).items():
-            path = PLACES[made.layout](rng, person, name)
-            path = f"{_mistaken(rng, person, made.people)}{_suffix(name)}" if person is mistaken else path
-            made.files[path] = content
-            made.truth.setdefault(path, set()).add(person.number)
+            path = PLACES[sample.layout](rng, person, name)
+            path = f"{_mistaken(rng, person, sample.people)}{_suffix(name)}" if person is mistaken else path
+            sample.files[path] = content
+            sample.truth.setdefault(path, set()).add(person.number)
         metadata += (
             f"submission_{person.canvas}:\n  :submitters:\n  - :name: {person.name}\n"
             f"    :sid: '{person.number}'\n    :email: {person.email}\n  :created_at: &1 2026-11-01 10:00:00 Z\n"
         )
-    if made.layout == "gradescope" and handing_in:
-        made.files["submission_metadata.yml"] = metadata.encode()
-    return made
+    if sample.layout == "gradescope" and handing_in:
+        sample.files["submission_metadata.yml"] = metadata.encode()
+    return sample
 
 
 class _Unflagged(zipfile.ZipInfo):
@@ -228,22 +228,22 @@ class _Unflagged(zipfile.ZipInfo):
         return self.filename.encode("cp437"), self.flag_bits & ~0x800
 
 
-def write_any(made: Download, folder: Path, seed: int) -> Path:
+def write_any(sample: Download, folder: Path, seed: int) -> Path:
     """The download lies there as a folder or a zip, maybe wrapped and with what systems leave in it."""
     rng = random.Random(-seed)
-    files = dict(made.files)
+    files = dict(sample.files)
     if rng.random() < 0.5:
         files |= {".DS_Store": b"x", "__MACOSX/._x": b"x"}
-        files |= {f"__MACOSX/{path.rpartition('/')[0]}/._{path.rpartition('/')[2]}": b"x" for path in made.files}
-        files |= {f"{path.rpartition('/')[0]}/.DS_Store": b"x" for path in made.files if "/" in path}
+        files |= {f"__MACOSX/{path.rpartition('/')[0]}/._{path.rpartition('/')[2]}": b"x" for path in sample.files}
+        files |= {f"{path.rpartition('/')[0]}/.DS_Store": b"x" for path in sample.files if "/" in path}
     for wrapper in rng.choice([[], [], ["class"], ["submissions (1)"], ["in", "assignment_77_export"], ["a", "a"]]):
         files = {f"{wrapper}/{path}": content for path, content in files.items()} | {".DS_Store": b"x"}
-        made.notes.append(wrapper)
+        sample.notes.append(wrapper)
     if rng.random() < 0.5:
         return write(folder / "download", files)
     path = folder / "download.zip"
     unflagged = rng.random() < 0.5
-    made.notes.append(f"zip {unflagged=}")
+    sample.notes.append(f"zip {unflagged=}")
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in files.items():
             entry: zipfile.ZipInfo | str = name

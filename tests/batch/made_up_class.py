@@ -65,7 +65,7 @@ def report(rng: random.Random, of: Rubric, *, look: bool) -> GradeReport:
 def rows(count: int) -> list[GradebookRow]:
     """A class of this size: some refused, some failed, some without a submission."""
     rng, of = random.Random(1), rubric()
-    made = []
+    gradebook = []
     for number in range(count):
         name = NAMES[number] if number < len(NAMES) else f"Student {rng.choice('ABCDEFGH')}{number:03d}"
         student = Student(f"{10000 + number}", name, f"s{number}@uni.example")
@@ -80,10 +80,12 @@ def rows(count: int) -> list[GradebookRow]:
             else ClassSubmission(key, Path("x.ipynb"), f"{key}/vae.ipynb", student)
         )
         graded = state in {StudentState.GRADED, StudentState.LOOK}
-        told = report(rng, of, look=state is StudentState.LOOK) if graded else None
+        grade_report = report(rng, of, look=state is StudentState.LOOK) if graded else None
         reason = {StudentState.REFUSED: "is not JSON", StudentState.FAILED: "the sandbox did not start"}.get(state, "")
-        made.append(GradebookRow(key, state, student, handed_in, told, Path(key) if handed_in else None, reason))
-    return made
+        gradebook.append(
+            GradebookRow(key, state, student, handed_in, grade_report, Path(key) if handed_in else None, reason)
+        )
+    return gradebook
 
 
 def pairs() -> list[SimilarPair]:

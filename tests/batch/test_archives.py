@@ -79,8 +79,8 @@ def test_a_tar_is_read_the_same_way(tmp_path: Path) -> None:
         device = tarfile.TarInfo("../dev.ipynb")
         device.type = tarfile.CHRTYPE
         archive.addfile(device)
-    came = unpacked(path, tmp_path / "into")
-    assert [(name, written) for name, written, _ in came] == [("x/vae.ipynb", True), ("x/link.ipynb", False)]
+    members = unpacked(path, tmp_path / "into")
+    assert [(name, written) for name, written, _ in members] == [("x/vae.ipynb", True), ("x/link.ipynb", False)]
 
 
 def test_a_file_that_is_not_an_archive_has_one_reason(tmp_path: Path) -> None:
@@ -123,10 +123,10 @@ def add(archive: tarfile.TarFile, name: str, data: bytes, **of: object) -> None:
 
 def bombs(folder: Path) -> dict[str, Path]:
     """Small archives that say much of themselves."""
-    made = {}
+    paths = {}
     for name in ("a huge header", "huge files that nobody needs", "folders without end"):
-        made[name] = folder / f"{len(made)}.tar.gz"
-        with tarfile.open(made[name], "w:gz", format=tarfile.GNU_FORMAT) as archive:
+        paths[name] = folder / f"{len(paths)}.tar.gz"
+        with tarfile.open(paths[name], "w:gz", format=tarfile.GNU_FORMAT) as archive:
             if name == "a huge header":
                 add(archive, "././@LongLink", b"x" * 6_000_000, type=tarfile.GNUTYPE_LONGNAME)
             elif name == "huge files that nobody needs":
@@ -136,13 +136,13 @@ def bombs(folder: Path) -> dict[str, Path]:
                 for number in range(205):
                     archive.addfile(replaced(tarfile.TarInfo(f"d{number}"), type=tarfile.DIRTYPE))
             add(archive, "vae.ipynb", NOTEBOOK.encode())
-    made["a huge list"] = folder / "list.zip"
-    with zipfile.ZipFile(made["a huge list"], "w") as zipped:
+    paths["a huge list"] = folder / "list.zip"
+    with zipfile.ZipFile(paths["a huge list"], "w") as zipped:
         for number in range(90):
             info = zipfile.ZipInfo(f"{number}.txt")
             info.comment = b"c" * 65_000
             zipped.writestr(info, "")
-    return made
+    return paths
 
 
 def replaced(info: tarfile.TarInfo, **of: object) -> tarfile.TarInfo:

@@ -45,8 +45,8 @@ def gradebook(out: Path) -> list[dict[str, str]]:
 def toys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
     folder = tmp_path_factory.mktemp("toys")
     submissions, rubric = write_class(folder, len(KINDS))
-    ran = graded(submissions, rubric, folder / "out")
-    assert ran.returncode == 1, ran.stderr  # one of them is not a notebook
+    run = graded(submissions, rubric, folder / "out")
+    assert run.returncode == 1, run.stderr  # one of them is not a notebook
     return submissions, rubric, folder / "out"
 
 
@@ -85,8 +85,8 @@ def test_a_changed_threshold_regrades_without_running_notebooks(tmp_path: Path) 
     graded(submissions, rubric, out)
     evidence = {path: path.stat().st_mtime_ns for path in out.rglob("evidence.safetensors")}
     rubric.write_text(rubric.read_text().replace("title: ", "title: Another ", 1))
-    ran = graded(submissions, rubric, out)
-    assert "2 to grade" in ran.stderr, ran.stderr
+    second_run = graded(submissions, rubric, out)
+    assert "2 to grade" in second_run.stderr, second_run.stderr
     assert {path: path.stat().st_mtime_ns for path in out.rglob("evidence.safetensors")} == evidence
 
 
@@ -99,12 +99,12 @@ def test_regrade_shows_the_gains_and_keeps_overrides(tmp_path: Path) -> None:
     rubric.write_text(easier)
     decision = "student0001:\n  one.function: {points: 1.5, reason: nearly right, by: A. Turing}\n"
     (out / "overrides.yaml").write_text(decision)
-    ran = regraded(out, "--reason", "the loss hardly falls in four steps")
-    assert ran.returncode == 0, ran.stderr + ran.stdout
+    regrade = regraded(out, "--reason", "the loss hardly falls in four steps")
+    assert regrade.returncode == 0, regrade.stderr + regrade.stdout
     after = {row["key"]: row["points"] for row in gradebook(out)}
     assert float(after["student0000"]) == float(before["student0000"]) + 4
     assert float(after["student0001"]) == float(before["student0001"]) + 1.5
-    assert "student0000" in ran.stdout
+    assert "student0000" in regrade.stdout
     history = (out / "history.jsonl").read_text()
     assert "the loss hardly falls in four steps" in history
     assert "A. Turing: nearly right" in history

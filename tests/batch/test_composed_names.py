@@ -63,7 +63,7 @@ def packed_tar(files: Mapping[str, str | bytes]) -> bytes:
     return stream.getvalue()
 
 
-def found(files: Mapping[str, str | bytes], tmp_path: Path, kind: str = "folder", roster: str = ROSTER) -> Discovery:
+def discover(files: Mapping[str, str | bytes], tmp_path: Path, kind: str = "folder", roster: str = ROSTER) -> Discovery:
     tmp_path.mkdir(exist_ok=True)
     (tmp_path / "roster.csv").write_text(roster, encoding="utf-8")
     there = tmp_path / f"all.{kind}"
@@ -76,16 +76,16 @@ def found(files: Mapping[str, str | bytes], tmp_path: Path, kind: str = "folder"
     return find(there, tmp_path / "unpacked", read_roster(tmp_path / "roster.csv"), max_mb=1, template=usual)
 
 
-def whose(came: Discovery) -> dict[str, str]:
-    return {one.shown: one.student.id if one.student else "" for one in came.handed_in}
+def whose(discovery: Discovery) -> dict[str, str]:
+    return {one.shown: one.student.id if one.student else "" for one in discovery.handed_in}
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip", "tar.gz"])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_decomposed_names_are_matched_and_shown_as_composed_ones(layout: str, kind: str, tmp_path: Path) -> None:
     files = LAYOUTS[layout]
-    usual = found(files, tmp_path / "1", kind)
-    mac = found({decomposed(name): content for name, content in files.items()}, tmp_path / "2", kind)
+    usual = discover(files, tmp_path / "1", kind)
+    mac = discover({decomposed(name): content for name, content in files.items()}, tmp_path / "2", kind)
     assert whose(mac) == whose(usual)
     assert (mac.layout, mac.remarks) == (usual.layout, usual.remarks)
     assert all(whose(mac).values())
@@ -94,8 +94,8 @@ def test_decomposed_names_are_matched_and_shown_as_composed_ones(layout: str, ki
 
 def test_a_roster_may_be_decomposed_as_well(tmp_path: Path) -> None:
     files = {decomposed(name): content for name, content in LAYOUTS["Canvas"].items()}
-    came = found(files, tmp_path, roster=decomposed(ROSTER))
-    assert sorted(whose(came).values()) == ["101", "102", "103"]
+    discovery = discover(files, tmp_path, roster=decomposed(ROSTER))
+    assert sorted(whose(discovery).values()) == ["101", "102", "103"]
 
 
 def both(name: str, tmp_path: Path, first: str | bytes = NOTEBOOK, second: str | bytes = OTHER) -> Discovery:
@@ -105,12 +105,12 @@ def both(name: str, tmp_path: Path, first: str | bytes = NOTEBOOK, second: str |
         pytest.skip("this file system does not tell the two names apart")
     os.utime(folder / name, (1_700_000_000, 1_700_000_000))
     os.utime(folder / decomposed(name), (1_700_003_600, 1_700_003_600))
-    return found({"Ada Lovelace/Übung.ipynb": NOTEBOOK}, tmp_path)
+    return discover({"Ada Lovelace/Übung.ipynb": NOTEBOOK}, tmp_path)
 
 
 def test_two_folders_of_one_look_are_one_students_and_need_review(tmp_path: Path) -> None:
-    came = both("Größl, Jürgen/Übung.ipynb", tmp_path)
-    (one,) = [one for one in came.handed_in if one.student and one.student.id == "102"]
+    discovery = both("Größl, Jürgen/Übung.ipynb", tmp_path)
+    (one,) = [one for one in discovery.handed_in if one.student and one.student.id == "102"]
     (remark,) = one.remarks
     assert remark.needs_person
     assert "Größl, Jürgen/Übung (2).ipynb" in remark.message + one.shown
@@ -118,17 +118,17 @@ def test_two_folders_of_one_look_are_one_students_and_need_review(tmp_path: Path
 
 
 def test_two_files_of_one_look_are_both_left_to_a_person(tmp_path: Path) -> None:
-    came = both("Größl, Jürgen.ipynb", tmp_path)
-    mine = {one.shown: one.path.read_text() for one in came.handed_in if "Größl" in one.shown}
+    discovery = both("Größl, Jürgen.ipynb", tmp_path)
+    mine = {one.shown: one.path.read_text() for one in discovery.handed_in if "Größl" in one.shown}
     assert set(mine) == {"Größl, Jürgen.ipynb", "Größl, Jürgen (2).ipynb"}
     assert set(mine.values()) == {NOTEBOOK, OTHER}
-    assert not [one for one in came.handed_in if "Größl" in one.shown and one.student]
+    assert not [one for one in discovery.handed_in if "Größl" in one.shown and one.student]
 
 
 def test_two_archives_of_one_look_are_both_opened(tmp_path: Path) -> None:
     first, second = packed({"vae.ipynb": NOTEBOOK}), packed({"vae.ipynb": OTHER})
-    came = both("Größl, Jürgen.zip", tmp_path, first, second)
-    assert {one.path.read_text() for one in came.handed_in if "Größl" in one.shown} == {NOTEBOOK, OTHER}
+    discovery = both("Größl, Jürgen.zip", tmp_path, first, second)
+    assert {one.path.read_text() for one in discovery.handed_in if "Größl" in one.shown} == {NOTEBOOK, OTHER}
 
 
 @pytest.mark.parametrize("form", [packed, packed_tar])

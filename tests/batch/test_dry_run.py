@@ -35,9 +35,9 @@ REFUSED = {
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """A class of three: Ada and Cleo have all nine points, Ben has four."""
-    made = make_world(tmp_path, monkeypatch)
-    whole_class(None)(made)
-    return made
+    graded_world = make_world(tmp_path, monkeypatch)
+    whole_class(None)(graded_world)
+    return graded_world
 
 
 def everything(folder: Path) -> dict[Path, tuple[bytes, int]]:

@@ -65,9 +65,11 @@ def row(
     student: Student | None, state: StudentState, points: Sequence[int] | None = None, shown: str = "x.ipynb"
 ) -> GradebookRow:
     key = student.id if student else shown
-    told = None if points is None else report(points, look=state is StudentState.LOOK, decided=points is LESS)
-    handed_in = ClassSubmission(key, running.Path(shown), shown, student, told.remarks[:1] if told else ())
-    return GradebookRow(key, state, student, handed_in, told, None, "" if told else "no JSON")
+    grade_report = None if points is None else report(points, look=state is StudentState.LOOK, decided=points is LESS)
+    handed_in = ClassSubmission(
+        key, running.Path(shown), shown, student, grade_report.remarks[:1] if grade_report else ()
+    )
+    return GradebookRow(key, state, student, handed_in, grade_report, None, "" if grade_report else "no JSON")
 
 
 ROWS = (
@@ -91,12 +93,12 @@ def tables(rows: Sequence[GradebookRow] = ROWS, **options: Any) -> dict[str, lis
 
 def moodle_imports(data: bytes, mapfrom: str, grades: str) -> dict[str, str | None]:
     """What Moodle's grade import makes of a file: a row without a user is the last row's, an empty grade a zero."""
-    found: dict[str, str | None] = {}
+    points: dict[str, str | None] = {}
     user = ""
     for line in read(data):
         user = line[mapfrom] or user
-        found[user] = line[grades] or "0"
-    return found
+        points[user] = line[grades] or "0"
+    return points
 
 
 def canvas_imports(data: bytes, ids: Mapping[str, str]) -> tuple[str, dict[str, str]]:
@@ -109,24 +111,24 @@ def canvas_imports(data: bytes, ids: Mapping[str, str]) -> tuple[str, dict[str, 
 
 
 def test_gradebook_csv_has_all_data_on_every_student() -> None:
-    came = {line["key"]: line for line in tables()["gradebook.csv"]}
-    ada, zoe = came["101"], came["103"]
+    lines = {line["key"]: line for line in tables()["gradebook.csv"]}
+    ada, zoe = lines["101"], lines["103"]
     assert (ada["points"], ada["percent"], ada[RUBRIC.items[0].id]) == ("9", "100.00", "2")
     assert (zoe["points"], zoe["percent"], zoe["state"]) == ("8.25", "91.67", "needs manual review")
     assert (zoe["reason"], zoe["remarks"]) == ("a given name was taken", "no outputs")
     assert (zoe["overrides"], zoe["overridden items"]) == ("1", RUBRIC.items[0].id)
     assert zoe["file remarks"] == "the download marks this submission as late"
     assert (zoe["device"], zoe["notebook run time (s)"], zoe["rubric"]) == ("cpu", "12", "ab" * 6)
-    assert (came["104"]["state"], came["104"]["points"], came["104"]["reason"]) == ("grader fault", "", "no JSON")
-    assert (came["105"]["state"], came["105"]["points"], came["105"]["max"]) == ("no submission", "", "9")
+    assert (lines["104"]["state"], lines["104"]["points"], lines["104"]["reason"]) == ("grader fault", "", "no JSON")
+    assert (lines["105"]["state"], lines["105"]["points"], lines["105"]["max"]) == ("no submission", "", "9")
 
 
 def test_in_gradebook_csv_ids_are_texts_and_points_are_numbers() -> None:
     rows = [row(replace(ADA, id="007"), StudentState.GRADED, FULL)]
     data = gradebooks(rows, RUBRIC, GradebookSettings()).files["gradebook.csv"]
     heads, line = csv.reader(io.StringIO(data.decode()), quoting=csv.QUOTE_NONNUMERIC)
-    found: dict[str, object] = dict(zip(heads, line, strict=True))
-    assert (found["student id"], found["points"]) == ("007", 9.0)
+    cells: dict[str, object] = dict(zip(heads, line, strict=True))
+    assert (cells["student id"], cells["points"]) == ("007", 9.0)
 
 
 def test_canvas_gets_its_own_ids_where_its_own_export_is_the_roster() -> None:
@@ -134,10 +136,10 @@ def test_canvas_gets_its_own_ids_where_its_own_export_is_the_roster() -> None:
         row(of_canvas(ADA, "4001", "ada"), StudentState.GRADED, FULL),
         row(of_canvas(ZOE, "4002", "zoe"), StudentState.FAILED),
     ]
-    made = gradebooks(rows, RUBRIC, GradebookSettings("VAE"))
-    assert canvas_imports(made.files["gradebook-canvas.csv"], {}) == ("VAE (77)", {"4001": "9"})
-    assert read(made.files["gradebook-canvas.csv"])[1]["Student"] == "Lovelace, Ada"
-    assert not any("Canvas's own ids" in remark for remark in made.remarks)
+    books = gradebooks(rows, RUBRIC, GradebookSettings("VAE"))
+    assert canvas_imports(books.files["gradebook-canvas.csv"], {}) == ("VAE (77)", {"4001": "9"})
+    assert read(books.files["gradebook-canvas.csv"])[1]["Student"] == "Lovelace, Ada"
+    assert not any("Canvas's own ids" in remark for remark in books.remarks)
     named = gradebooks(rows, RUBRIC, GradebookSettings("VAE", canvas_assignment_id="78")).files
     assert canvas_imports(named["gradebook-canvas.csv"], {})[0] == "VAE (78)"
     with pytest.raises(GraderError, match="expected the number"):
@@ -145,11 +147,11 @@ def test_canvas_gets_its_own_ids_where_its_own_export_is_the_roster() -> None:
 
 
 def test_canvas_gets_the_student_id_if_its_own_is_unknown_and_a_note_says_so() -> None:
-    made = gradebooks(ROWS, RUBRIC, GradebookSettings("VAE"))
+    books = gradebooks(ROWS, RUBRIC, GradebookSettings("VAE"))
     ids = {"101": "4001", "103": "4002"}
-    assert canvas_imports(made.files["gradebook-canvas.csv"], ids) == ("VAE", {"4001": "9", "4002": "8.25"})
+    assert canvas_imports(books.files["gradebook-canvas.csv"], ids) == ("VAE", {"4001": "9", "4002": "8.25"})
     lacking = "lacks Canvas's own ids for 2 of 2 students"
-    assert not any(lacking in remark for remark in made.remarks)  # nothing says that the course uses Canvas
+    assert not any(lacking in remark for remark in books.remarks)  # nothing says that the course uses Canvas
     downloaded = [
         row(ZOE, StudentState.LOOK, LESS),
         row(ADA, StudentState.GRADED, FULL, "lovelaceada_4001_900001_vae.ipynb"),
@@ -179,10 +181,10 @@ def test_moodles_worksheet_has_the_numbers_of_its_download_or_its_own_worksheet(
     nobody = row(None, StudentState.GRADED, FULL, f"{folder}/Fake_1_assignsubmission_file_/vae.ipynb")
     assert tables([nobody])["gradebook-moodle-worksheet.csv"][0]["Identifier"] == "Participant 4002"
     theirs = {"Identifier": "Participant 17", "Last modified (grade)": "Sunday, 1 November 2026, 9:00 AM"}
-    came = tables([row(replace(ADA, columns=theirs), StudentState.GRADED, FULL)])["gradebook-moodle-worksheet.csv"][0]
-    assert (came["Identifier"], came["Grade"], came["Maximum grade"]) == ("Participant 17", "9", "9")
-    assert came["Last modified (grade)"] == theirs["Last modified (grade)"]
-    assert came["Feedback comments"] == "Full points."
+    line = tables([row(replace(ADA, columns=theirs), StudentState.GRADED, FULL)])["gradebook-moodle-worksheet.csv"][0]
+    assert (line["Identifier"], line["Grade"], line["Maximum grade"]) == ("Participant 17", "9", "9")
+    assert line["Last modified (grade)"] == theirs["Last modified (grade)"]
+    assert line["Feedback comments"] == "Full points."
     twice = [nobody, row(None, StudentState.GRADED, LESS, f"{folder}/2.ipynb")]
     assert "gradebook-moodle-worksheet.csv" not in tables(twice)
     inside = row(
@@ -192,10 +194,10 @@ def test_moodles_worksheet_has_the_numbers_of_its_download_or_its_own_worksheet(
 
 
 def test_nbgrader_and_gradescope_have_the_columns_that_they_write() -> None:
-    came = tables()
+    files = tables()
     heads = "assignment duedate timestamp student_id last_name first_name email raw_score late_submission_penalty score"
-    assert list(came["gradebook-nbgrader.csv"][0]) == [*heads.split(), "max_score"]
-    zoe = next(line for line in came["gradebook-gradescope.csv"] if line["SID"] == "103")
+    assert list(files["gradebook-nbgrader.csv"][0]) == [*heads.split(), "max_score"]
+    zoe = next(line for line in files["gradebook-gradescope.csv"] if line["SID"] == "103")
     assert list(zoe)[:7] == ["First Name", "Last Name", "SID", "Email", "Total Score", "Max Points", "Status"]
     assert list(zoe.items())[12] == ("1: Multiply by two (2.0 pts)", "1.25")
     assert (zoe["First Name"], zoe["Last Name"], zoe["Total Score"], zoe["Status"]) == (
@@ -204,8 +206,8 @@ def test_nbgrader_and_gradescope_have_the_columns_that_they_write() -> None:
         "8.25",
         "Graded",
     )
-    assert [line["Status"] for line in came["gradebook-gradescope.csv"]] == ["Missing", "Graded", "Ungraded", "Graded"]
-    assert [line["score"] for line in came["gradebook-nbgrader.csv"]] == ["", "9", "", "8.25"]
+    assert [line["Status"] for line in files["gradebook-gradescope.csv"]] == ["Missing", "Graded", "Ungraded", "Graded"]
+    assert [line["score"] for line in files["gradebook-nbgrader.csv"]] == ["", "9", "", "8.25"]
 
 
 @pytest.mark.parametrize(
@@ -240,9 +242,9 @@ def test_a_grader_fault_is_never_a_zero_and_settings_decide_about_the_others() -
 
 
 def test_students_without_points_are_left_out_where_an_empty_cell_would_clear_a_grade() -> None:
-    made = gradebooks(ROWS, RUBRIC, GradebookSettings("VAE", missing_is_zero=True))
-    assert [line["ID number"] for line in read(made.files["gradebook-moodle.csv"])] == ["105", "101", "103"]
-    assert any("1 of 4 students have no points" in remark for remark in made.remarks)
+    books = gradebooks(ROWS, RUBRIC, GradebookSettings("VAE", missing_is_zero=True))
+    assert [line["ID number"] for line in read(books.files["gradebook-moodle.csv"])] == ["105", "101", "103"]
+    assert any("1 of 4 students have no points" in remark for remark in books.remarks)
 
 
 def test_the_same_rows_in_any_order_are_the_same_bytes_by_last_name_then_id() -> None:
@@ -253,14 +255,14 @@ def test_the_same_rows_in_any_order_are_the_same_bytes_by_last_name_then_id() ->
 
 
 def test_without_a_roster_the_files_have_only_headings_and_a_note_says_so() -> None:
-    made = gradebooks([row(None, StudentState.GRADED, FULL)], RUBRIC, GradebookSettings())
-    assert read(made.files["gradebook.csv"])[0]["points"] == "9"
-    assert read(made.files["gradebook-moodle.csv"]) == []
-    with_rows = {name for name, content in made.files.items() if has_rows(content)}
+    books = gradebooks([row(None, StudentState.GRADED, FULL)], RUBRIC, GradebookSettings())
+    assert read(books.files["gradebook.csv"])[0]["points"] == "9"
+    assert read(books.files["gradebook-moodle.csv"]) == []
+    with_rows = {name for name, content in books.files.items() if has_rows(content)}
     assert with_rows == {"gradebook.csv", "gradebook-nbgrader.csv"}
     assert all(map(has_rows, gradebooks(ROWS, RUBRIC, GradebookSettings()).files.values()))
-    assert f"{RUBRIC.title}\n".encode() in made.files["gradebook-canvas.csv"]  # the rubric's title, if nothing is said
-    assert any("no roster given" in remark for remark in made.remarks)
+    assert f"{RUBRIC.title}\n".encode() in books.files["gradebook-canvas.csv"]  # the rubric's title, if nothing is said
+    assert any("no roster given" in remark for remark in books.remarks)
 
 
 NAMES = st.text(max_size=60) | st.sampled_from(

@@ -65,15 +65,15 @@ def named(form: str, number: str, typed: str) -> str:
     return FORMS[form].format(number=number, typed=typed, **PEOPLE[number])
 
 
-def found(files: Mapping[str, str], tmp_path: Path, *, zipped: bool = False) -> Discovery:
+def discover(files: Mapping[str, str], tmp_path: Path, *, zipped: bool = False) -> Discovery:
     (tmp_path / "roster.csv").write_text(ROSTER)
     there = write_zip(tmp_path / "all.zip", files) if zipped else write(tmp_path / "all", files)
     return find(there, tmp_path / "unpacked", read_roster(tmp_path / "roster.csv"), max_mb=1)
 
 
-def graded(came: Discovery) -> dict[str, str]:
+def graded(discovery: Discovery) -> dict[str, str]:
     """The content that is graded for each matched student."""
-    return {one.student.id: one.path.read_text() for one in came.handed_in if one.student}
+    return {one.student.id: one.path.read_text() for one in discovery.handed_in if one.student}
 
 
 @pytest.mark.parametrize("zipped", [False, True])
@@ -83,8 +83,8 @@ def test_an_imitation_is_nobody_elses(form: str, typed: str, zipped: bool, tmp_p
     files = {named(form, number, "vae.ipynb"): NOTEBOOK for number in ("101", "103")}
     files |= {named(form, "102", TYPED[typed]): FAKE}
     files |= {"submission_metadata.yml": EXPORT} if form == "Gradescope" else {}
-    came = found(files, tmp_path, zipped=zipped)
-    of = graded(came)
+    discovery = discover(files, tmp_path, zipped=zipped)
+    of = graded(discovery)
     assert of["101"] == of["103"] == NOTEBOOK
     assert of.get("102", FAKE) == FAKE
     if form != "Drive":  # by words alone, another student's name leaves doubt
@@ -98,7 +98,7 @@ def test_an_imitation_of_a_student_who_submitted_nothing_is_not_graded_as_hers(
 ) -> None:
     files = {named(form, "103", "vae.ipynb"): NOTEBOOK, named(form, "102", TYPED[typed]): FAKE}
     files |= {"submission_metadata.yml": EXPORT} if form == "Gradescope" else {}
-    assert "101" not in graded(found(files, tmp_path))
+    assert "101" not in graded(discover(files, tmp_path))
 
 
 @pytest.mark.parametrize("typed", TYPED)
@@ -106,7 +106,7 @@ def test_an_imitation_of_a_student_who_submitted_nothing_is_not_graded_as_hers(
 def test_nor_is_the_only_submission(form: str, typed: str, tmp_path: Path) -> None:
     files = {named(form, "102", TYPED[typed]): FAKE}
     files |= {"submission_metadata.yml": EXPORT} if form == "Gradescope" else {}
-    assert "101" not in graded(found(files, tmp_path))
+    assert "101" not in graded(discover(files, tmp_path))
 
 
 @pytest.mark.parametrize("form", ["Moodle, flat", "Canvas", "Blackboard", "Brightspace, flat", "Drive"])
@@ -115,23 +115,23 @@ def test_many_imitations_change_nothing(form: str, tmp_path: Path) -> None:
     files |= {named(form, "102", typed): FAKE for typed in TYPED.values()}
     imitation = TYPED["Blackboard's"]
     files |= {named(form, "102", f"{number}_{imitation}"): FAKE for number in range(9)}
-    of = graded(found(files, tmp_path))
+    of = graded(discover(files, tmp_path))
     assert of.get("101", NOTEBOOK) == of.get("103", NOTEBOOK) == NOTEBOOK
 
 
 @pytest.mark.parametrize("typed", ["101 Lovelace.ipynb", "101.ipynb", "Ada Lovelace 101.ipynb", "vae 101 Ada.ipynb"])
 def test_what_a_stranger_typed_after_the_name_is_not_the_name(typed: str, tmp_path: Path) -> None:
     files = {"Ada Lovelace - vae.ipynb": NOTEBOOK, f"Mally M - {typed}": FAKE, "Zoe Mueller - vae.ipynb": NOTEBOOK}
-    assert graded(found(files, tmp_path)) == {"101": NOTEBOOK, "103": NOTEBOOK}
+    assert graded(discover(files, tmp_path)) == {"101": NOTEBOOK, "103": NOTEBOOK}
 
 
 def test_a_title_before_the_name_is_no_stranger(tmp_path: Path) -> None:
     files = {"vae - Ada Lovelace 101.ipynb": NOTEBOOK, "vae - Zoe Mueller 103.ipynb": NOTEBOOK}
-    assert set(graded(found(files, tmp_path))) == {"101", "103"}
+    assert set(graded(discover(files, tmp_path))) == {"101", "103"}
 
 
 @pytest.mark.parametrize("title", ["lab_2026_1", "VAE_lab - final", "x_1_attempt", "1-2 - VAE"])
 def test_a_title_that_looks_like_another_system_stays_blackboards(title: str, tmp_path: Path) -> None:
     files = {f"{title}_{login}_attempt_2026-11-01-10-00-00_vae.ipynb": NOTEBOOK for login in ("ada", "zoe")}
     files |= {f"{title}_mal_attempt_2026-11-01-10-00-00_vae_ada_attempt_2026-11-25-21-26-00_vae.ipynb": FAKE}
-    assert graded(found(files, tmp_path)) == {"101": NOTEBOOK, "102": FAKE, "103": NOTEBOOK}
+    assert graded(discover(files, tmp_path)) == {"101": NOTEBOOK, "102": FAKE, "103": NOTEBOOK}

@@ -24,9 +24,9 @@ EVIDENCE = "evidence.safetensors"
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    made = make_world(tmp_path, monkeypatch)
-    whole_class(None)(made)
-    return made
+    graded_world = make_world(tmp_path, monkeypatch)
+    whole_class(None)(graded_world)
+    return graded_world
 
 
 def points(rows: object) -> dict[str, int | None]:
@@ -49,9 +49,9 @@ def with_rubric(world: World, old: str, new: str) -> RegradeResult:
 
 def test_a_pruned_class_keeps_points_and_pages_and_can_be_regraded(world: World) -> None:
     before = points(class_again(world).rows)  # type: ignore[attr-defined]
-    made = prune_class(OUT, quiet)
-    assert (made.count, made.left) == (3, ())
-    assert made.freed_bytes > 0
+    result = prune_class(OUT, quiet)
+    assert (result.count, result.left) == (3, ())
+    assert result.freed_bytes > 0
     assert not list(OUT.rglob(EVIDENCE))
     again = class_again(world)
     assert (points(again.rows), again.wrong) == (before, ())  # type: ignore[attr-defined]
@@ -62,7 +62,7 @@ def test_a_pruned_class_keeps_points_and_pages_and_can_be_regraded(world: World)
     assert prune_class(OUT, quiet).freed_bytes == 0
 
 
-def test_checks_that_need_the_evidence_say_that_it_was_pruned(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checks_that_need_the_evidence_say_that_it_was_pruned(world: World) -> None:
     prune_class(OUT, quiet)
     for path in OUT.rglob("findings.json"):
         path.unlink()
@@ -113,14 +113,14 @@ def test_a_removed_student_is_in_no_file_and_does_not_come_back(world: World) ->
 
     graded()
     release_class(OUT)
-    came = forget(OUT, "ada")
-    told = everything(OUT)
-    assert "Ada L" not in told
-    assert "/ada" not in told
-    assert '"ada"' not in told
+    removal = forget(OUT, "ada")
+    contents = everything(OUT)
+    assert "Ada L" not in contents
+    assert "/ada" not in contents
+    assert '"ada"' not in contents
     assert "ada" not in read_released(OUT)
-    assert any("class: the download" in line for line in came.left)
-    assert {event.submission for event in read_history(OUT)} == {came.pseudonym, "ben", "cleo"}
+    assert any("class: the download" in line for line in removal.left)
+    assert {event.submission for event in read_history(OUT)} == {removal.pseudonym, "ben", "cleo"}
     forget(OUT, "dora")  # who has no submission
     assert set(points(graded())) == {"ben", "cleo"}
     assert "Dora" not in everything(OUT)
@@ -147,9 +147,9 @@ def test_an_anonymous_copy_has_points_and_no_names(world: World) -> None:
     class_again(world)
     files = export_anonymous(OUT, Path("shown"))
     assert {path.name for path in files} == {"class.html", "gradebook.csv"}
-    told = everything(Path("shown"))
+    contents = everything(Path("shown"))
     for name in ("ada", "ben", "cleo", "A. Turing", "typo in the worksheet", SEED, str(world.folder)):
-        assert name not in told
+        assert name not in contents
     lines = list(csv.DictReader((Path("shown") / "gradebook.csv").read_text().splitlines()))
     assert sorted(line["points"] for line in lines) == ["8", "9", "9"]
     assert sorted(line["key"] for line in lines) == ["s1", "s2", "s3"]

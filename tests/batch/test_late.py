@@ -68,21 +68,21 @@ def test_each_started_day_counts_after_the_grace_period_up_to_a_limit(
 ) -> None:
     policy = written(tmp_path, POLICY)
     assert policy
-    found = policy.lateness(handed_in(DUE + after))
-    assert found
-    assert (found.days, found.percent) == (days, percent)
+    lateness = policy.lateness(handed_in(DUE + after))
+    assert lateness
+    assert (lateness.days, lateness.percent) == (days, percent)
 
 
 def test_a_day_is_24_hours_where_the_clocks_change(tmp_path: Path) -> None:
     text = "deadline: 2026-10-24 23:30\ntimezone: Europe/Berlin\npercent_a_day: 10\n"  # the night has 25 hours
     policy = written(tmp_path, text)
     assert policy
-    found = [policy.lateness(handed_in(datetime(2026, 10, 25, hour, 15))) for hour in (22, 23)]
-    assert [one.days for one in found if one] == [1, 2]
+    latenesses = [policy.lateness(handed_in(datetime(2026, 10, 25, hour, 15))) for hour in (22, 23)]
+    assert [one.days for one in latenesses if one] == [1, 2]
 
 
 @pytest.mark.parametrize(
-    ("told", "deadline"),
+    ("text", "deadline"),
     [
         ("2026-11-20", "2026-11-20T23:59+00:00"),
         ("2026-11-20 18:00", "2026-11-20T18:00+00:00"),
@@ -90,8 +90,8 @@ def test_a_day_is_24_hours_where_the_clocks_change(tmp_path: Path) -> None:
         ("'20 November 2026, 6:00 PM'", "2026-11-20T18:00+00:00"),
     ],
 )
-def test_a_deadline_is_written_as_people_write_it(told: str, deadline: str, tmp_path: Path) -> None:
-    policy = written(tmp_path, f"deadline: {told}\ntimezone: UTC\n")
+def test_a_deadline_is_written_as_people_write_it(text: str, deadline: str, tmp_path: Path) -> None:
+    policy = written(tmp_path, f"deadline: {text}\ntimezone: UTC\n")
     assert policy
     assert policy.lateness(handed_in(DUE)).deadline == deadline  # type: ignore[union-attr]
 
@@ -119,9 +119,9 @@ def test_a_team_has_the_latest_deadline_of_its_members(tmp_path: Path) -> None:
     )
     policy = read_policy(tmp_path / "late.yaml", {"101": "101-103", "103": "101-103"})
     assert policy
-    found = policy.lateness(handed_in(DUE, "101-103"))
-    assert found
-    assert (found.deadline, found.note) == ("2026-11-24T23:59+00:00", "ill, T; away, T")
+    lateness = policy.lateness(handed_in(DUE, "101-103"))
+    assert lateness
+    assert (lateness.deadline, lateness.note) == ("2026-11-24T23:59+00:00", "ill, T; away, T")
 
 
 @pytest.mark.parametrize(
@@ -182,15 +182,15 @@ def test_points_are_never_touched_and_the_penalty_is_never_more_than_them(
 
 
 def test_every_form_of_a_report_shows_lateness_beside_the_points() -> None:
-    told_so = late()
-    words = late_sentence(told_so)
+    late_report = late()
+    words = late_sentence(late_report)
     assert words == (
         "Submitted on 2026-11-22 10:00, 2 days after the deadline 2026-11-20 23:59: penalty 1.8 points, so 7.2 count."
     )
-    assert words in feedback_text(told_so)
-    assert words in feedback_html(told_so)
-    assert words in report_html(told_so, (), None)
-    values = json.loads(dump(told_so))
+    assert words in feedback_text(late_report)
+    assert words in feedback_html(late_report)
+    assert words in report_html(late_report, (), None)
+    values = json.loads(dump(late_report))
     assert (values["points"], values["counted_points"]) == (9, 7.2)
     assert late_sentence(late(0.0, 0)) == ""
     assert late_sentence(late(0.0, 0, note="ill, T")) == (
@@ -208,15 +208,15 @@ def tables(rows: list[GradebookRow]) -> dict[str, list[dict[str, str]]]:
 
 
 def test_gradebooks_have_the_points_after_the_penalty_and_gradebook_csv_has_both() -> None:
-    came = tables([replace(row("101", StudentState.GRADED, ADA, FULL), report=late())])
-    mine = came["gradebook.csv"][0]
+    files = tables([replace(row("101", StudentState.GRADED, ADA, FULL), report=late())])
+    mine = files["gradebook.csv"][0]
     columns = ("points", "days late", "late penalty", "points after penalty")
     assert [mine[name] for name in columns] == ["9", "2", "1.8", "7.2"]
-    assert came["gradebook-moodle.csv"][0][RUBRIC.title] == "7.2"
-    assert "penalty 1.8 points" in came["gradebook-moodle.csv"][0][f"{RUBRIC.title} (Feedback)"]
-    assert came["gradebook-canvas.csv"][1][RUBRIC.title] == "7.2"
-    assert came["gradebook-gradescope.csv"][0]["Total Score"] == "7.2"
-    theirs = came["gradebook-nbgrader.csv"][0]
+    assert files["gradebook-moodle.csv"][0][RUBRIC.title] == "7.2"
+    assert "penalty 1.8 points" in files["gradebook-moodle.csv"][0][f"{RUBRIC.title} (Feedback)"]
+    assert files["gradebook-canvas.csv"][1][RUBRIC.title] == "7.2"
+    assert files["gradebook-gradescope.csv"][0]["Total Score"] == "7.2"
+    theirs = files["gradebook-nbgrader.csv"][0]
     assert (theirs["raw_score"], theirs["late_submission_penalty"], theirs["score"]) == ("9", "1.8", "7.2")
     assert theirs["timestamp"] == "2026-11-22T10:00+00:00"
 
@@ -250,12 +250,12 @@ def test_lateness_is_kept_by_regrades_and_removed_with_its_file(world: World) ->
     def seen(rows: object) -> dict[str, tuple[int | None, int | None]]:
         return {one.key: (one.points_milli, one.counted_milli) for one in rows}  # type: ignore[attr-defined]
 
-    as_told = {"ada": (9000, 7200), "ben": (4000, 4000), "cleo": (9000, 9000)}
+    expected = {"ada": (9000, 7200), "ben": (4000, 4000), "cleo": (9000, 9000)}
     again = class_again(world)
-    assert seen(again.rows) == as_told  # type: ignore[attr-defined]
+    assert seen(again.rows) == expected  # type: ignore[attr-defined]
     assert any("2 of 3 submissions have no known submission time" in remark for remark in again.remarks)  # type: ignore[attr-defined]
-    assert seen(class_again(world).rows) == as_told  # type: ignore[attr-defined]
-    assert seen(whole_class(None)(world).rows) == as_told  # type: ignore[attr-defined]
+    assert seen(class_again(world).rows) == expected  # type: ignore[attr-defined]
+    assert seen(whole_class(None)(world).rows) == expected  # type: ignore[attr-defined]
     (event,) = [event for event in read_history(out) if event.what == "lateness"]
     assert (event.submission, event.old_milli, event.new_milli, event.new_penalty_milli) == ("ada", 9000, 9000, 1800)
     assert "9 -> 9, late penalty 1.8 (" in event_line(event)
@@ -292,8 +292,10 @@ TIMES: dict[str, tuple[Mapping[str, str], str]] = {
 def test_a_download_or_a_worksheet_has_the_time_of_submission(system: str, tmp_path: Path) -> None:
     files, roster = TIMES[system]
     (tmp_path / "roster.csv").write_text(roster, encoding="utf-8")
-    came = find(write(tmp_path / "all", files), tmp_path / "unpacked", read_roster(tmp_path / "roster.csv"), max_mb=1)
-    when = came.handed_in[0].when
+    discovery = find(
+        write(tmp_path / "all", files), tmp_path / "unpacked", read_roster(tmp_path / "roster.csv"), max_mb=1
+    )
+    when = discovery.handed_in[0].when
     assert when
     assert when.replace(tzinfo=None) == datetime(2026, 11, 1, 10)
 
@@ -301,6 +303,8 @@ def test_a_download_or_a_worksheet_has_the_time_of_submission(system: str, tmp_p
 def test_a_file_that_cannot_be_graded_has_its_time_too(tmp_path: Path) -> None:
     (tmp_path / "roster.csv").write_text(WORKSHEET, encoding="utf-8")
     files = {"Ada Lovelace_7001_assignsubmission_file/report.pdf": "%PDF"}
-    came = find(write(tmp_path / "all", files), tmp_path / "unpacked", read_roster(tmp_path / "roster.csv"), max_mb=1)
-    assert came.handed_in[0].refused
-    assert came.handed_in[0].when == datetime(2026, 11, 22, 10)
+    discovery = find(
+        write(tmp_path / "all", files), tmp_path / "unpacked", read_roster(tmp_path / "roster.csv"), max_mb=1
+    )
+    assert discovery.handed_in[0].refused
+    assert discovery.handed_in[0].when == datetime(2026, 11, 22, 10)

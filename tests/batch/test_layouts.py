@@ -24,15 +24,15 @@ MOODLE = {
 THREE = {f"{number}/vae.ipynb": NOTEBOOK for number in (201, 202, 203)}
 
 
-def found(where: Path, tmp_path: Path, roster: str | None = ROSTER, template: Path | None = None) -> Discovery:
+def discover(where: Path, tmp_path: Path, roster: str | None = ROSTER, template: Path | None = None) -> Discovery:
     path = tmp_path / "roster.csv"
     path.write_text(roster or "", encoding="utf-8")
     return find(where, tmp_path / "unpacked", read_roster(path) if roster else None, max_mb=1, template=template)
 
 
-def whose(came: Discovery) -> dict[str, str]:
+def whose(discovery: Discovery) -> dict[str, str]:
     """The path of each file, and its owner: a student's id, or the key of a file without an owner."""
-    return {one.shown: one.student.id if one.student else f"({one.key})" for one in came.handed_in}
+    return {one.shown: one.student.id if one.student else f"({one.key})" for one in discovery.handed_in}
 
 
 HIJACKS = {
@@ -58,16 +58,18 @@ def test_no_students_file_affects_the_owner_of_another(layout: str, trick: str, 
     files, own = LAYOUTS[layout]
     files = files | {f"{own}/{name}": content for name, content in HIJACKS[trick].items()}
     there = write_zip(tmp_path / "all.zip", files) if zipped else write(tmp_path / "all", files)
-    came = found(there, tmp_path)
-    assert sorted(one.student.id for one in came.handed_in if one.student) == ["201", "202"]
-    assert {one.shown.startswith(own) for one in came.handed_in if one.student and one.student.id == "202"} == {True}
-    assert [student.id for student in came.missing] == ["203"]
+    discovery = discover(there, tmp_path)
+    assert sorted(one.student.id for one in discovery.handed_in if one.student) == ["201", "202"]
+    assert {one.shown.startswith(own) for one in discovery.handed_in if one.student and one.student.id == "202"} == {
+        True
+    }
+    assert [student.id for student in discovery.missing] == ["203"]
 
 
 def test_a_list_in_a_students_zip_is_ignored(tmp_path: Path) -> None:
     folder = write(tmp_path / "all", {"201.ipynb": NOTEBOOK})
     write_zip(folder / "202.zip", {"submission_metadata.yml": EXPORT, "submission_1/vae.ipynb": NOTEBOOK})
-    assert whose(found(folder, tmp_path)) == {"201.ipynb": "201", "202.zip: submission_1/vae.ipynb": "202"}
+    assert whose(discover(folder, tmp_path)) == {"201.ipynb": "201", "202.zip: submission_1/vae.ipynb": "202"}
 
 
 LITTER = {".DS_Store": "x", "__MACOSX/._x": "x"}
@@ -107,14 +109,14 @@ WRAPPED: dict[str, tuple[Mapping[str, str], list[str]]] = {
 def test_a_wrapper_comes_off_and_a_submissions_folder_stays(case: str, zipped: bool, tmp_path: Path) -> None:
     files, keys = WRAPPED[case]
     there = write_zip(tmp_path / "all.zip", files) if zipped else write(tmp_path / "all", files)
-    assert [one.key for one in found(there, tmp_path).handed_in] == keys
+    assert [one.key for one in discover(there, tmp_path).handed_in] == keys
 
 
 def test_without_a_roster_the_innermost_folder_is_the_students(tmp_path: Path) -> None:
-    came = found(write_zip(tmp_path / "all.zip", {"class/eve/vae.ipynb": NOTEBOOK}), tmp_path, None)
-    assert [one.key for one in came.handed_in] == ["eve"]
+    discovery = discover(write_zip(tmp_path / "all.zip", {"class/eve/vae.ipynb": NOTEBOOK}), tmp_path, None)
+    assert [one.key for one in discovery.handed_in] == ["eve"]
     two = {"class/eve/vae.ipynb": NOTEBOOK, "class/mallory/vae.ipynb": NOTEBOOK}
-    assert [one.key for one in found(write(tmp_path / "two", two), tmp_path, None).handed_in] == ["eve", "mallory"]
+    assert [one.key for one in discover(write(tmp_path / "two", two), tmp_path, None).handed_in] == ["eve", "mallory"]
 
 
 OTHERS = {
@@ -140,19 +142,19 @@ FIRST = {
 
 @pytest.mark.parametrize(("layout", "name"), [(layout, name) for layout, names in OTHERS.items() for name in names])
 def test_a_file_that_is_not_a_notebook_is_not_gradable_and_not_missing(layout: str, name: str, tmp_path: Path) -> None:
-    came = found(write(tmp_path / "all", {FIRST[layout]: NOTEBOOK, name: "x"}), tmp_path)
-    (one,) = [one for one in came.handed_in if one.refused]
+    discovery = discover(write(tmp_path / "all", {FIRST[layout]: NOTEBOOK, name: "x"}), tmp_path)
+    (one,) = [one for one in discovery.handed_in if one.refused]
     assert one.student
     assert one.student.id == "202"
     assert one.refused.startswith("no readable notebook (.ipynb) was submitted; found: ")
     assert name.rpartition("/")[2] in one.refused
-    assert [student.id for student in came.missing] == ["203"]
+    assert [student.id for student in discovery.missing] == ["203"]
 
 
 def test_files_of_staff_are_listed_and_belong_to_no_student(tmp_path: Path) -> None:
-    came = found(write(tmp_path / "all", {"201.ipynb": NOTEBOOK, "grades.csv": "a", "todo.txt": "b"}), tmp_path)
-    assert whose(came) == {"201.ipynb": "201"}
-    assert came.remarks == ("ignored, since no submission: grades.csv, todo.txt",)
+    discovery = discover(write(tmp_path / "all", {"201.ipynb": NOTEBOOK, "grades.csv": "a", "todo.txt": "b"}), tmp_path)
+    assert whose(discovery) == {"201.ipynb": "201"}
+    assert discovery.remarks == ("ignored, since no submission: grades.csv, todo.txt",)
 
 
 class Unflagged(zipfile.ZipInfo):
@@ -179,8 +181,8 @@ def test_names_in_a_zip_are_read_with_and_without_the_flag(
             entry = Unflagged(f"{one}/vae.ipynb".encode(encoding).decode("cp437"))
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, NOTEBOOK)
-    came = found(tmp_path / "all.zip", tmp_path)
-    (one,) = [one for one in came.handed_in if "Born" not in one.shown]
+    discovery = discover(tmp_path / "all.zip", tmp_path)
+    (one,) = [one for one in discovery.handed_in if "Born" not in one.shown]
     assert (one.student.id if one.student else None) == student
     if not student:
         assert "王" in one.shown

@@ -22,30 +22,30 @@ CORES = sorted(os.sched_getaffinity(0))
 
 
 @pytest.fixture(autouse=True)
-def _found(monkeypatch: pytest.MonkeyPatch) -> None:
+def _python_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
 
 
 def run(executor: LocalExecutor, todo: list) -> tuple[dict[str, JobResult], list[str]]:  # type: ignore[type-arg]
-    came: dict[str, JobResult] = {}
+    results: dict[str, JobResult] = {}
     began: list[str] = []
-    executor.run(todo, began.append, lambda ended: came.update({ended.key: ended}))
-    return came, began
+    executor.run(todo, began.append, lambda ended: results.update({ended.key: ended}))
+    return results, began
 
 
 def test_each_submission_gets_the_same_points_as_alone_and_the_folder_agrees(tmp_path: Path) -> None:
     submissions, rubric = write_class(tmp_path, len(KINDS))
     todo = jobs(tmp_path, submissions, rubric)
-    came, began = run(LocalExecutor([Slot(frozenset({core})) for core in CORES[:2]], tmp_path / "log"), todo)
-    assert sorted(came) == sorted(began) == [job.key for job in todo]
+    results, began = run(LocalExecutor([Slot(frozenset({core})) for core in CORES[:2]], tmp_path / "log"), todo)
+    assert sorted(results) == sorted(began) == [job.key for job in todo]
     for job, kind in zip(todo, KINDS, strict=True):
         alone = work(jobs(tmp_path / "alone", submissions, rubric)[KINDS.index(kind)])
-        assert (came[job.key].state, came[job.key].points_milli) == (alone.state, alone.points_milli)
-        found = outcome(job)
-        assert found is not None
-        assert (found.state, found.points_milli) == (alone.state, alone.points_milli)
-    assert came["student0000"].points_milli == 9000
-    assert came["student0004"].state is StudentState.REFUSED
+        assert (results[job.key].state, results[job.key].points_milli) == (alone.state, alone.points_milli)
+        folder_result = outcome(job)
+        assert folder_result is not None
+        assert (folder_result.state, folder_result.points_milli) == (alone.state, alone.points_milli)
+    assert results["student0000"].points_milli == 9000
+    assert results["student0004"].state is StudentState.REFUSED
     assert [is_current(job) for job in todo] == [kind != "no_json" for kind in KINDS]
 
 
@@ -65,10 +65,10 @@ def test_a_worker_that_is_killed_costs_one_try_and_the_class_goes_on(tmp_path: P
 
     thread = threading.Thread(target=kill_one)
     thread.start()
-    came, _ = run(LocalExecutor([Slot()], tmp_path / "log"), jobs(tmp_path, submissions, rubric))
+    results, _ = run(LocalExecutor([Slot()], tmp_path / "log"), jobs(tmp_path, submissions, rubric))
     thread.join()
     assert killed
-    assert [came[key].points_milli for key in sorted(came)] == [9000, 9000, 9000]
+    assert [results[key].points_milli for key in sorted(results)] == [9000, 9000, 9000]
 
 
 def test_no_worker_is_left(tmp_path: Path) -> None:
@@ -100,6 +100,6 @@ def test_a_submission_that_ran_out_of_memory_beside_others_is_tried_again_alone(
 
     monkeypatch.setattr(local, "_Worker", Small)
     submissions, rubric = write_class(tmp_path, 2, ["right"])
-    came, _ = run(LocalExecutor([Slot()] * 2, tmp_path / "log"), jobs(tmp_path, submissions, rubric))
-    assert [came[key].points_milli for key in sorted(came)] == [9000, 9000]
+    results, _ = run(LocalExecutor([Slot()] * 2, tmp_path / "log"), jobs(tmp_path, submissions, rubric))
+    assert [results[key].points_milli for key in sorted(results)] == [9000, 9000]
     assert sorted(tries) == [("student0000", 1), ("student0000", 2), ("student0001", 1), ("student0001", 2)]

@@ -43,11 +43,11 @@ def report_of(*trained: str, needs_review: str = "") -> GradeReport:
 
 
 def rows(*reports: GradeReport) -> list[GradebookRow]:
-    made = [
+    full_rows = [
         row("101", StudentState.GRADED, ADA, tuple(FULL.values())),
         row("103", StudentState.GRADED, ZOE, tuple(FULL.values())),
     ]
-    return [replace(one, report=report) for one, report in zip(made, reports, strict=True)]
+    return [replace(one, report=report) for one, report in zip(full_rows, reports, strict=True)]
 
 
 COMPONENTS = rows(report_of(), report_of())

@@ -27,9 +27,9 @@ def read(text: str, folder: Path) -> dict[str, Decisions]:
 
 
 def test_a_decision_is_read_by_key_or_by_student(tmp_path: Path) -> None:
-    wanted = {"ada": Decisions({ITEM: Override(1500, "the loss was right", "A. Turing", "2026-11-23")})}
-    assert read(GOOD, tmp_path) == wanted
-    assert read(GOOD.replace("ada", "'101'"), tmp_path) == wanted
+    expected = {"ada": Decisions({ITEM: Override(1500, "the loss was right", "A. Turing", "2026-11-23")})}
+    assert read(GOOD, tmp_path) == expected
+    assert read(GOOD.replace("ada", "'101'"), tmp_path) == expected
     assert read_overrides(tmp_path / "none.yaml", running.rubric(), NAMES) == {}
 
 
@@ -71,9 +71,9 @@ def test_points_follow_and_the_graders_own_stay_beside(tmp_path: Path) -> None:
 def test_every_form_shows_the_decision_and_the_json_is_read_back(tmp_path: Path) -> None:
     decided = with_overrides(report(LESS), read(GOOD, tmp_path)["ada"])
     assert read_report_json(dump(decided)) == decided
-    said = "1.5 points instead of 1.25. Reason: the loss was right (A. Turing, 2026-11-23)"
-    assert said in report_html(decided)
-    assert any(said in test["output"] for test in results_json(decided)["tests"])
+    sentence = "1.5 points instead of 1.25. Reason: the loss was right (A. Turing, 2026-11-23)"
+    assert sentence in report_html(decided)
+    assert any(sentence in test["output"] for test in results_json(decided)["tests"])
 
 
 def test_an_old_report_without_the_field_can_be_read() -> None:

@@ -32,9 +32,9 @@ def planned(tmp_path: Path, files: dict[str, str], roster: str = ROSTER) -> Clas
 
 def shown(tmp_path: Path, files: dict[str, str]) -> str:
     console = Console(width=200)
-    with console.capture() as said:
+    with console.capture() as capture:
         console.print(table(planned(tmp_path, files).handed_in))
-    return said.get()
+    return capture.get()
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ def shown(tmp_path: Path, files: dict[str, str]) -> str:
     ],
 )
 def test_each_line_names_the_student_the_file_and_the_reason(files: dict[str, str], line: str, tmp_path: Path) -> None:
-    told = shown(tmp_path, files)
-    assert line in " ".join(told.split()) or line in told
+    output = shown(tmp_path, files)
+    assert line in " ".join(output.split()) or line in output
 
 
 def test_a_plan_writes_and_runs_nothing_and_a_run_does_the_same(tmp_path: Path) -> None:
@@ -69,9 +69,9 @@ def test_a_plan_writes_and_runs_nothing_and_a_run_does_the_same(tmp_path: Path) 
     assert first.returncode == 0, first.stderr
     assert not list((tmp_path / "runs").glob("*"))
     assert [one["state"] for one in json.loads(first.stdout)["submissions"]] == ["to grade"] * 2
-    ran = command()
-    assert "student0000.ipynb (the only notebook)" in " ".join(ran.stderr.split())
-    assert [row["key"] for row in json.loads(ran.stdout)["rows"]] == ["student0000", "student0001"]
+    completed = command()
+    assert "student0000.ipynb (the only notebook)" in " ".join(completed.stderr.split())
+    assert [row["key"] for row in json.loads(completed.stdout)["rows"]] == ["student0000", "student0001"]
     (submissions / "student0001.ipynb").write_text(SOLVED)
     again = json.loads(command("--plan").stdout)
     assert [one["state"] for one in again["submissions"]] == ["graded already", "to grade"]
@@ -104,12 +104,12 @@ POINTS = [
 ]
 
 
-@pytest.mark.parametrize(("roster", "told"), POINTS)
-def test_a_roster_with_other_maximum_points_is_reported(roster: str, told: bool, tmp_path: Path) -> None:
-    came = other_points(read(roster.encode(), tmp_path), RUBRIC, GradebookSettings())
-    assert bool(came) == told
-    if told:
-        assert "but 9 in the rubric" in came[0]
+@pytest.mark.parametrize(("roster", "differs"), POINTS)
+def test_a_roster_with_other_maximum_points_is_reported(roster: str, differs: bool, tmp_path: Path) -> None:
+    remarks = other_points(read(roster.encode(), tmp_path), RUBRIC, GradebookSettings())
+    assert bool(remarks) == differs
+    if differs:
+        assert "but 9 in the rubric" in remarks[0]
 
 
 def test_the_number_of_the_canvas_assignment_finds_it_whatever_its_name(tmp_path: Path) -> None:

@@ -59,8 +59,8 @@ def released(world: World) -> Release:
 
 
 def test_a_release_records_the_points_and_packs_the_feedback(world: World) -> None:
-    made = released(world)
-    assert {one.key for one in made.released} == {one.key for one in made.new} == {"ada", "ben", "cleo"}
+    release = released(world)
+    assert {one.key for one in release.released} == {one.key for one in release.new} == {"ada", "ben", "cleo"}
     assert {key: one.counted_milli for key, one in read_released(OUT).items()} == counted()
     with zipfile.ZipFile(OUT / ALL) as archive:
         assert archive.namelist() == ["ada/feedback.html", "ben/feedback.html", "cleo/feedback.html"]
@@ -149,8 +149,10 @@ def test_a_student_missing_from_a_later_download_gets_no_zero(world: World) -> N
 
 def partial_class(world: World) -> Callable[..., Any]:
     def command(**options: Any) -> Any:
-        wanted = ClassOptions(world.rubric, OUT, Path("roster.csv"), seed=SEED, gradebook=GradebookOptions(**options))
-        return grade_class(world.folder / "class", wanted, Silent(), quiet)  # type: ignore[arg-type]
+        class_options = ClassOptions(
+            world.rubric, OUT, Path("roster.csv"), seed=SEED, gradebook=GradebookOptions(**options)
+        )
+        return grade_class(world.folder / "class", class_options, Silent(), quiet)  # type: ignore[arg-type]
 
     return command
 
@@ -270,17 +272,19 @@ def packed(folder: Path, shown: Mapping[str, str]) -> dict[str, list[str]]:
     """The names in each archive for rows with these places in their download."""
     rows = []
     for key, place in shown.items():
-        made = row(key, StudentState.GRADED, ADA, FULL)
+        gradebook_row = row(key, StudentState.GRADED, ADA, FULL)
         (folder / key).mkdir(parents=True)
         (folder / key / "feedback.html").write_text(f"<p>{key}</p>")
-        assert made.handed_in
-        rows.append(replace(made, folder=folder / key, handed_in=replace(made.handed_in, shown=place)))
+        assert gradebook_row.handed_in
+        rows.append(
+            replace(gradebook_row, folder=folder / key, handed_in=replace(gradebook_row.handed_in, shown=place))
+        )
     zips = write_feedback(folder, rows)
     return {path.name: zipfile.ZipFile(path).namelist() for path in zips.paths}
 
 
 def test_moodle_s_archive_goes_to_the_participants_of_the_download(tmp_path: Path) -> None:
-    came = packed(
+    archives = packed(
         tmp_path,
         {
             "a": "Ada Lovelace_7001_assignsubmission_file_/vae.ipynb",
@@ -290,14 +294,14 @@ def test_moodle_s_archive_goes_to_the_participants_of_the_download(tmp_path: Pat
             "e": "Participant_7005_assignsubmission_onlinetext/onlinetext.html",
         },
     )
-    assert [by_moodle(name) for name in came[MOODLE]] == [
+    assert [by_moodle(name) for name in archives[MOODLE]] == [
         (number, "feedback.html") for number in ("7001", "7002", "7003", "77", "7005")
     ]
-    assert CANVAS not in came
+    assert CANVAS not in archives
 
 
 def test_canvas_s_archive_names_the_submitted_file_and_has_its_format(tmp_path: Path) -> None:
-    came = packed(
+    archives = packed(
         tmp_path,
         {
             "a": "lovelaceada_4001_900001_vae.ipynb",
@@ -307,7 +311,7 @@ def test_canvas_s_archive_names_the_submitted_file_and_has_its_format(tmp_path: 
             "e": "muellerzoe_4003_text.html",
         },
     )
-    assert [by_canvas(name) for name in came[CANVAS]] == [
+    assert [by_canvas(name) for name in archives[CANVAS]] == [
         ("4001", "900001"), ("4002", "900002"), ("a1b2c", "900003"), ("4003", "900004"),
     ]  # fmt: skip
     with zipfile.ZipFile(tmp_path / CANVAS) as archive:

@@ -65,8 +65,8 @@ def test_canvas_own_export_is_a_roster(tmp_path: Path) -> None:
     ],
 )
 def test_a_clue_matches_one_student_or_none(clue: str, student: str | None, tmp_path: Path) -> None:
-    found = read(ROSTER.encode(), tmp_path).match(clue)
-    assert (found.id if found else None) == student
+    match = read(ROSTER.encode(), tmp_path).match(clue)
+    assert (match.id if match else None) == student
 
 
 def test_two_students_of_one_name_are_not_guessed(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def work(text: str = "x = 1") -> str:
     return json.dumps(notebook.submission([text]))
 
 
-def found(files: Mapping[str, Any], tmp_path: Path, *, zipped: bool = False, template: str = "") -> Discovery:
+def discover(files: Mapping[str, Any], tmp_path: Path, *, zipped: bool = False, template: str = "") -> Discovery:
     (tmp_path / "roster.csv").write_text(ROSTER, encoding="utf-8")
     there = write_zip(tmp_path / "all.zip", files) if zipped else write(tmp_path / "all", files)
     given = tmp_path / "vae_mnist.ipynb"
@@ -35,11 +35,11 @@ def found(files: Mapping[str, Any], tmp_path: Path, *, zipped: bool = False, tem
     return find(there, tmp_path / "unpacked", roster, max_mb=1, template=given if template else None)
 
 
-def whose(came: Discovery) -> dict[str, str]:
+def whose(discovery: Discovery) -> dict[str, str]:
     """Each one's key or id, and whose number the notebook itself says."""
     return {
         one.student.id if one.student else f"({one.key})": "" if one.refused else says(one.path.read_text())
-        for one in came.handed_in
+        for one in discovery.handed_in
     }
 
 
@@ -51,11 +51,11 @@ def says(content: str) -> str:
 
 def files(*places: str) -> dict[str, str]:
     """A notebook at each place, `place=owner`; the owner is the last number in it where none is given."""
-    made = {}
+    notebooks = {}
     for place in places:
         where, _, whom = place.partition("=")
-        made[where] = work(f"owner = {whom}")
-    return made
+        notebooks[where] = work(f"owner = {whom}")
+    return notebooks
 
 
 MOODLE = {
@@ -140,14 +140,14 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_each_student_has_their_own(case: str, zipped: bool, tmp_path: Path) -> None:
     there, right = CASES[case]
-    assert whose(found(there, tmp_path, zipped=zipped)) == right
+    assert whose(discover(there, tmp_path, zipped=zipped)) == right
 
 
 def test_work_of_a_student_in_two_sections_needs_review(tmp_path: Path) -> None:
     there = files("class/201/v.ipynb=201", "class/202/v.ipynb=202", "late/202/v.ipynb=20202")
-    came = found(there, tmp_path)
-    assert set(whose(came)) == {"201", "202"}
-    (born,) = [one for one in came.handed_in if one.key == "202"]
+    discovery = discover(there, tmp_path)
+    assert set(whose(discovery)) == {"201", "202"}
+    (born,) = [one for one in discovery.handed_in if one.key == "202"]
     (remark,) = [remark for remark in born.remarks if remark.needs_person]
     assert "class/202/v.ipynb" in remark.message or "late/202/v.ipynb" in remark.message
 
@@ -155,8 +155,8 @@ def test_work_of_a_student_in_two_sections_needs_review(tmp_path: Path) -> None:
 def test_a_class_without_a_roster_beside_its_own_zip(tmp_path: Path) -> None:
     names = {f"class/{name}/v.ipynb": work(f"owner = {name}") for name in ("eve", "mallory")}
     write(tmp_path / "all", names | {"class.zip": packed(names)})
-    came = find(tmp_path / "all", tmp_path / "unpacked", None, max_mb=1)
-    assert [one.key for one in came.handed_in] == ["eve", "mallory"]
+    discovery = find(tmp_path / "all", tmp_path / "unpacked", None, max_mb=1)
+    assert [one.key for one in discovery.handed_in] == ["eve", "mallory"]
 
 
 TASK = {"grader": {"role": "task", "task": "t"}}
@@ -167,12 +167,12 @@ def test_the_template_belongs_to_no_student(tmp_path: Path) -> None:
     (task,) = [cell for cell in template["cells"] if cell["source"] == "owner = 0"]
     task["metadata"] = TASK
     there = {**{f"class/{k}": v for k, v in CLASS.items()}, "vae_mnist.ipynb": json.dumps(template)}
-    came = found(there, tmp_path, template=json.dumps(template))
-    assert whose(came) == ALL
-    assert came.remarks == ("ignored, since no submission: vae_mnist.ipynb",)
+    discovery = discover(there, tmp_path, template=json.dumps(template))
+    assert whose(discovery) == ALL
+    assert discovery.remarks == ("ignored, since no submission: vae_mnist.ipynb",)
     (tmp_path / "flat").mkdir()
     flat = {"201.ipynb": work("owner = 201"), "vae_mnist.ipynb": work("owner = 5")}
-    assert set(whose(found(flat, tmp_path / "flat", template=json.dumps(template)))) == {"201", "(vae_mnist)"}
+    assert set(whose(discover(flat, tmp_path / "flat", template=json.dumps(template)))) == {"201", "(vae_mnist)"}
 
 
 OWN = {
@@ -208,33 +208,33 @@ def test_nothing_in_ones_own_folder_is_another_students(
     inside: dict[str, Any] = {f"{folder}/{name}": content for name, content in OWN[own].items()}
     if as_archive:
         inside = {f"{folder}{'/x' if '/' in folder or '_' in folder else ''}.zip": packed(OWN[own])}
-    came = whose(found({**there, **inside}, tmp_path))
-    assert {key: says for key, says in came.items() if key in ALL and says == "6"}.keys() <= {"202"}
-    assert set(came.values()) - {"6"} == {says(content) for content in there.values()}
+    owners = whose(discover({**there, **inside}, tmp_path))
+    assert {key: says for key, says in owners.items() if key in ALL and says == "6"}.keys() <= {"202"}
+    assert set(owners.values()) - {"6"} == {says(content) for content in there.values()}
 
 
 @pytest.mark.parametrize("own", OWN)
 def test_the_only_archive_of_canvas_is_one_students(own: str, tmp_path: Path) -> None:
-    came = whose(found({"bornmax_4002_900002_hw.zip": packed(OWN[own])}, tmp_path))
-    assert came == {"202": "6"}
+    owners = whose(discover({"bornmax_4002_900002_hw.zip": packed(OWN[own])}, tmp_path))
+    assert owners == {"202": "6"}
 
 
 def test_an_archive_with_a_year_in_its_name_may_hold_a_class(tmp_path: Path) -> None:
-    assert whose(found({"ws_2025_2026_all.zip": packed(CLASS)}, tmp_path)) == ALL
+    assert whose(discover({"ws_2025_2026_all.zip": packed(CLASS)}, tmp_path)) == ALL
 
 
 def test_an_archive_of_archives_ends(tmp_path: Path) -> None:
     inner = packed(CLASS)
     for _ in range(12):
         inner = packed({"a.zip": inner})
-    came = found({"a.zip": inner}, tmp_path)
-    assert [one.refused != "" for one in came.handed_in] == [True]
+    discovery = discover({"a.zip": inner}, tmp_path)
+    assert [one.refused != "" for one in discovery.handed_in] == [True]
 
 
 def test_a_students_own_archives_are_opened_within_limits(tmp_path: Path) -> None:
     many = packed({f"{number}.ipynb": "{}" for number in range(501)})
     there = {"201/a.zip": many, **{f"202/{number}.zip": packed(files("v.ipynb=202")) for number in range(21)}}
-    ida, born = found({**there, **files("203/v.ipynb=203")}, tmp_path).handed_in[:2]
+    ida, born = discover({**there, **files("203/v.ipynb=203")}, tmp_path).handed_in[:2]
     assert "holds more than 500 notebooks" in ida.refused
     assert any("only the first 20" in remark.message and remark.needs_person for remark in born.remarks)
 
@@ -245,15 +245,15 @@ def test_an_archive_beside_its_folder_is_unpacked_only_up_to_the_folders_size(tm
         "hw.zip": packed(dict.fromkeys(names, b" " * 900_000)),
         **{f"hw/{name}": work("owner = 6") for name in names},
     }
-    found({**CLASS, **there}, tmp_path)
+    discover({**CLASS, **there}, tmp_path)
     tried = list((tmp_path / "unpacked").glob("download-*/*/*"))
     assert 0 < len(tried) < 20
 
 
 def test_a_folder_called_submitted_takes_no_students_row_unreported(tmp_path: Path) -> None:
     there = files("201/v.ipynb=201", "202/v.ipynb=202", "submitted/201/v.ipynb=6", "submitted/203/v.ipynb=6")
-    came = found(there, tmp_path)
-    (ida,) = [one for one in came.handed_in if one.key == "201"]
+    discovery = discover(there, tmp_path)
+    (ida,) = [one for one in discovery.handed_in if one.key == "201"]
     assert [remark.needs_person for remark in ida.remarks] == [True]
 
 
@@ -266,8 +266,8 @@ BESIDE = {
 
 @pytest.mark.parametrize("beside", BESIDE)
 def test_a_class_beside_files_without_an_owner_is_opened(beside: str, tmp_path: Path) -> None:
-    came = found({**{f"class/{k}": v for k, v in CLASS.items()}, **BESIDE[beside]}, tmp_path)
-    assert {key: number for key, number in whose(came).items() if key in ALL} == ALL
+    discovery = discover({**{f"class/{k}": v for k, v in CLASS.items()}, **BESIDE[beside]}, tmp_path)
+    assert {key: number for key, number in whose(discovery).items() if key in ALL} == ALL
 
 
 OTHERS_WITHOUT = {
@@ -285,5 +285,5 @@ def test_beside_others_of_any_kind_ones_own_folder_takes_no_row(others: str, pac
     folder = "submission 4" if "numbered" in others else "u2"
     own = files("201/v.ipynb=6", "203/v.ipynb=6")
     inside = {f"{folder}.zip": packed(own)} if packed_ else {f"{folder}/{k}": v for k, v in own.items()}
-    came = found({**OTHERS_WITHOUT[others], **inside}, tmp_path)
-    assert not [one for one in came.handed_in if one.student]
+    discovery = discover({**OTHERS_WITHOUT[others], **inside}, tmp_path)
+    assert not [one for one in discovery.handed_in if one.student]

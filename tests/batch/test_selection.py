@@ -41,8 +41,8 @@ def of_ada(
         time = 1e9 + 3600 * (hours or {}).get(name, 0) + number  # unpacked together: seconds apart
         os.utime(folder / "ada" / name, (time, time))
     path = write(tmp_path, {"handed_out/vae_mnist.ipynb": TEMPLATE}) / "handed_out/vae_mnist.ipynb"
-    came = find(folder, tmp_path / "unpacked", None, max_mb=1, template=path if template else None)
-    return next(one for one in came.handed_in if one.key == "ada")
+    discovery = find(folder, tmp_path / "unpacked", None, max_mb=1, template=path if template else None)
+    return next(one for one in discovery.handed_in if one.key == "ada")
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_only_what_canvas_adds_to_a_name_is_a_resubmission(
 ) -> None:
     files = {name: json.dumps(notebook.submission([f"n = {number}"])) for number, name in enumerate(names)}
     folder = write(tmp_path / "all", {**files, **dict.fromkeys(CLASS, SOLVED)})
-    came = find(folder, tmp_path / "unpacked", None, max_mb=1)
-    (ada,) = [one for one in came.handed_in if "lovelaceada" in one.shown]
+    discovery = find(folder, tmp_path / "unpacked", None, max_mb=1)
+    (ada,) = [one for one in discovery.handed_in if "lovelaceada" in one.shown]
     assert ada.path.name == names[graded]
-    assert len(came.handed_in) == 3
+    assert len(discovery.handed_in) == 3

@@ -27,8 +27,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 def graded(world: World, **options: Any) -> ClassResult:
-    wanted = {"rubric": world.rubric, "seed": SEED, **options}
-    return grade_class(world.folder / "class", ClassOptions(**wanted), Silent(), quiet)  # type: ignore[arg-type]
+    arguments = {"rubric": world.rubric, "seed": SEED, **options}
+    return grade_class(world.folder / "class", ClassOptions(**arguments), Silent(), quiet)  # type: ignore[arg-type]
 
 
 def folders() -> tuple[Path, ...]:
@@ -126,7 +126,7 @@ def test_kills_anywhere_give_the_same_gradebook(seed: int, world: World, monkeyp
 def test_submissions_of_no_part_are_reported_and_graded_without_collect(world: World) -> None:
     graded(world, shard=Shard(1, PARTS))
     write_kind(world.folder / "class" / "dora.ipynb", "no_json")
-    came = graded(world, seed=None, collect=folders()[:1])
-    assert {row.key: row.reason for row in came.rows if row.state is StudentState.WAITING}
-    log = (came.out / "grading.log").read_text()
+    result = graded(world, seed=None, collect=folders()[:1])
+    assert {row.key: row.reason for row in result.rows if row.state is StudentState.WAITING}
+    log = (result.out / "grading.log").read_text()
     assert NOT_THERE in log

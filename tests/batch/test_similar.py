@@ -23,7 +23,7 @@ def notebook(name: str) -> Notebook:
     return strip_markers(corpus.build(name))
 
 
-def found_among(notebooks: Mapping[str, Notebook]) -> list[SimilarPair]:
+def pairs_among(notebooks: Mapping[str, Notebook]) -> list[SimilarPair]:
     return similar_pairs({key: asked_source(one, ASKS) for key, one in notebooks.items()}, asked_source(TEMPLATE, ASKS))
 
 
@@ -50,32 +50,32 @@ def test_a_renamed_and_reformatted_copy_is_found(crowd: dict[str, Notebook]) -> 
         ("# ", "# my "),
     )
     copy = changed(crowd["residual_blocks"], *swaps)
-    found = found_among({**crowd, "copier": copy})
-    assert ("copier", "residual_blocks") in {(pair.first, pair.second) for pair in found}
-    pair = next(pair for pair in found if {"copier", "residual_blocks"} == {pair.first, pair.second})
+    pairs = pairs_among({**crowd, "copier": copy})
+    assert ("copier", "residual_blocks") in {(pair.first, pair.second) for pair in pairs}
+    pair = next(pair for pair in pairs if {"copier", "residual_blocks"} == {pair.first, pair.second})
     assert pair.similarity > 0.7
     assert all(pair.lines)
 
 
 def test_the_template_and_code_that_all_students_write_are_not_similar(crowd: dict[str, Notebook]) -> None:
     many = {f"student{number}": notebook("reference") for number in range(12)} | {"one": TEMPLATE, "two": TEMPLATE}
-    found = found_among({**crowd, **many})
-    assert not {pair.first for pair in found} & set(many)
-    assert not {pair.second for pair in found} & set(many)
+    pairs = pairs_among({**crowd, **many})
+    assert not {pair.first for pair in pairs} & set(many)
+    assert not {pair.second for pair in pairs} & set(many)
 
 
 def test_in_a_small_class_what_three_of_four_wrote_is_not_alike() -> None:
     practice = {name: strip_markers(corpus.build(*of)) for name, of in corpus.practice().items() if of}
     assert len(practice) == 4
-    assert found_among(practice) == []
-    assert found_among({"one": notebook("reference"), **practice}) == []
+    assert pairs_among(practice) == []
+    assert pairs_among({"one": notebook("reference"), **practice}) == []
 
 
 def test_in_a_small_class_a_copy_of_unusual_code_is_found(crowd: dict[str, Notebook]) -> None:
     copy = changed(crowd["residual_blocks"], ("h = ", "hidden_state  =  "), ("h)", "hidden_state)"))
     others = {"residual_blocks": crowd["residual_blocks"], "reference": notebook("reference"), "gelu": notebook("gelu")}
-    found = found_among({"copier": copy, **others})
-    assert ("copier", "residual_blocks") in {(pair.first, pair.second) for pair in found}
+    pairs = pairs_among({"copier": copy, **others})
+    assert ("copier", "residual_blocks") in {(pair.first, pair.second) for pair in pairs}
 
 
 def test_notebooks_with_the_same_code_are_a_pair_however_small_the_class() -> None:
@@ -91,12 +91,12 @@ def test_hostile_code_is_read_and_not_run(crowd: dict[str, Notebook]) -> None:
         "broken": "class Encoder(\n\x00",
         "runs": "raise SystemExit\nclass Encoder:\n    raise SystemExit",
     }
-    made = {
+    notebooks = {
         name: {**TEMPLATE, "cells": [{"cell_type": "code", "id": "x", "metadata": {}, "source": source, "outputs": []}]}
         for name, source in hostile.items()
     }
-    assert found_among(made) == []
+    assert pairs_among(notebooks) == []
 
 
 def test_a_single_submission_has_no_similar_one() -> None:
-    assert found_among({"one": notebook("reference")}) == []
+    assert pairs_among({"one": notebook("reference")}) == []

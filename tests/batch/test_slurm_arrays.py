@@ -57,9 +57,9 @@ def test_a_large_class_is_submitted_in_arrays(
         Job(f"student{number}", tmp_path / f"{number}.ipynb", tmp_path / "runs" / str(number), tmp_path / "rubric.yaml")
         for number in range(count)
     ]
-    came: list[JobResult] = []
-    scheduler.run(jobs, lambda _: None, came.append)
-    assert sorted(ended.key for ended in came) == sorted(job.key for job in jobs)
-    assert {ended.state for ended in came} == {StudentState.REFUSED}
+    results: list[JobResult] = []
+    scheduler.run(jobs, lambda _: None, results.append)
+    assert sorted(ended.key for ended in results) == sorted(job.key for job in jobs)
+    assert {ended.state for ended in results} == {StudentState.REFUSED}
     assert scheduler.given == given
     assert scheduler.fullest <= 10 + 4

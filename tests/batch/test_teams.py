@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from downloads import NOTEBOOK, write
-from test_matching import PLAIN, found
+from test_matching import PLAIN, discover
 from toy_reports import ADA, FULL, RUBRIC, ZOE, row
 
 from grader.batch.class_records import StudentState
@@ -45,10 +45,10 @@ MOODLE = "{}_assignsubmission_file_/vae.ipynb"
     ],
 )
 def test_one_notebook_is_all_its_members(roster: str, name: str, tmp_path: Path) -> None:
-    came = found(tmp_path, roster, {name: NOTEBOOK, "submission_metadata.yml": SUBMITTERS})
-    (one,) = came.handed_in
+    discovery = discover(tmp_path, roster, {name: NOTEBOOK, "submission_metadata.yml": SUBMITTERS})
+    (one,) = discovery.handed_in
     assert sorted(student.id for student in one.students) == ["301", "303"]
-    assert [student.id for student in came.missing] == ["302"]
+    assert [student.id for student in discovery.missing] == ["302"]
     assert not any(remark.needs_person for remark in one.remarks)
 
 
@@ -57,27 +57,29 @@ def test_the_key_of_a_team_is_the_same_whoever_is_first(tmp_path: Path) -> None:
     keys = [
         [
             one.key
-            for one in found(
-                tmp_path / str(n), PLAIN, {"submission_9/v.ipynb": NOTEBOOK, "submission_metadata.yml": told}
+            for one in discover(
+                tmp_path / str(n), PLAIN, {"submission_9/v.ipynb": NOTEBOOK, "submission_metadata.yml": submitters}
             ).handed_in
         ]
-        for n, told in enumerate((SUBMITTERS, other))
+        for n, submitters in enumerate((SUBMITTERS, other))
     ]
     assert keys == [["301-303"]] * 2
 
 
 def test_an_unmatched_member_is_listed_and_the_others_have_rows(tmp_path: Path) -> None:
-    told = SUBMITTERS.replace("Emmy Noether", "Eve Adams").replace("301", "666")
-    came = found(tmp_path, PLAIN, {"submission_9/v.ipynb": NOTEBOOK, "submission_metadata.yml": told})
-    assert [student.id for student in came.handed_in[0].students] == ["303"]
-    assert came.remarks == ("no student, or more than one, on the roster for 1: Eve Adams",)
+    submitters = SUBMITTERS.replace("Emmy Noether", "Eve Adams").replace("301", "666")
+    discovery = discover(tmp_path, PLAIN, {"submission_9/v.ipynb": NOTEBOOK, "submission_metadata.yml": submitters})
+    assert [student.id for student in discovery.handed_in[0].students] == ["303"]
+    assert discovery.remarks == ("no student, or more than one, on the roster for 1: Eve Adams",)
 
 
 def test_a_member_who_also_submitted_alone_keeps_that_and_it_needs_review(tmp_path: Path) -> None:
-    came = found(tmp_path, TEAMS, {MOODLE.format("Rings_77"): NOTEBOOK, MOODLE.format("Emmy Noether_12"): NOTEBOOK})
-    own = {one.key: [student.id for student in one.students] for one in came.handed_in}
+    discovery = discover(
+        tmp_path, TEAMS, {MOODLE.format("Rings_77"): NOTEBOOK, MOODLE.format("Emmy Noether_12"): NOTEBOOK}
+    )
+    own = {one.key: [student.id for student in one.students] for one in discovery.handed_in}
     assert own == {"301": ["301"], "303": ["303"]}
-    assert [r.message for one in came.handed_in for r in one.remarks if r.needs_person] == [
+    assert [r.message for one in discovery.handed_in for r in one.remarks if r.needs_person] == [
         "student uncertain: also submitted alone: Emmy Noether"
     ]
 
@@ -86,13 +88,17 @@ def test_a_section_of_the_course_is_no_team(tmp_path: Path) -> None:
     people = "".join(f"{400 + number},Person {chr(97 + number)},Monday\n" for number in range(LARGEST_TEAM + 1))
     (tmp_path / "roster.csv").write_text(f"Student ID,Name,Group\n{people}501,Ben Lee,A\n502,Cy Lee,A\n")
     assert read_roster(tmp_path / "roster.csv").team("Monday") == ()
-    came = found(tmp_path, (tmp_path / "roster.csv").read_text(), {"A/vae.ipynb": NOTEBOOK, "401.ipynb": NOTEBOOK})
-    assert [len(one.students) for one in came.handed_in] == [1, 0]
+    discovery = discover(
+        tmp_path, (tmp_path / "roster.csv").read_text(), {"A/vae.ipynb": NOTEBOOK, "401.ipynb": NOTEBOOK}
+    )
+    assert [len(one.students) for one in discovery.handed_in] == [1, 0]
 
 
 def test_a_team_s_folder_with_work_of_several_people_needs_review(tmp_path: Path) -> None:
-    came = found(tmp_path, TEAMS, {"Rings/mine.ipynb": NOTEBOOK, "Rings/yours.ipynb": NOTEBOOK, "302.ipynb": NOTEBOOK})
-    (team,) = [one for one in came.handed_in if one.team]
+    discovery = discover(
+        tmp_path, TEAMS, {"Rings/mine.ipynb": NOTEBOOK, "Rings/yours.ipynb": NOTEBOOK, "302.ipynb": NOTEBOOK}
+    )
+    (team,) = [one for one in discovery.handed_in if one.team]
     assert any("maybe the work of several people" in remark.message for remark in team.remarks)
 
 
@@ -124,9 +130,9 @@ def test_a_decision_may_name_any_member() -> None:
 
 def test_gradescope_s_own_list_is_a_roster_where_none_is_given(tmp_path: Path) -> None:
     files = {"submission_9/v.ipynb": NOTEBOOK, "submission_metadata.yml": SUBMITTERS}
-    came = find(write(tmp_path / "all", files), tmp_path / "unpacked", None, max_mb=1)
-    assert [(student.id, student.name) for student in came.handed_in[0].students] == [
+    discovery = find(write(tmp_path / "all", files), tmp_path / "unpacked", None, max_mb=1)
+    assert [(student.id, student.name) for student in discovery.handed_in[0].students] == [
         ("303", "Zoë Müller"),
         ("301", "Emmy Noether"),
     ]
-    assert came.missing == ()
+    assert discovery.missing == ()

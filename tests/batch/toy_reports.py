@@ -40,8 +40,8 @@ def report(points: tuple[int, ...], *, look: bool = False) -> GradeReport:
 
 def row(key: str, state: StudentState, student: Student | None, points: tuple[int, ...] | None = None) -> GradebookRow:
     handed_in = ClassSubmission(key, running.Path("x.ipynb"), "x.ipynb", student)
-    told = None if points is None else report(points, look=state is StudentState.LOOK)
-    return GradebookRow(key, state, student, handed_in, told, None, "no JSON" if points is None else "")
+    grade_report = None if points is None else report(points, look=state is StudentState.LOOK)
+    return GradebookRow(key, state, student, handed_in, grade_report, None, "no JSON" if points is None else "")
 
 
 FULL = tuple(item.points_milli for item in RUBRIC.items)

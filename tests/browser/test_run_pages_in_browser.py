@@ -201,8 +201,8 @@ def opened(browser: Browser, page: Path, *, width: int = 1280) -> None:
 
 def state(browser: Browser, number: int = 0) -> list[Any]:
     """Where the plane of that number is, and which tile of its sheet is shown."""
-    found: list[Any] = browser.run(f"{STATE}({number})")
-    return found
+    position: list[Any] = browser.run(f"{STATE}({number})")
+    return position
 
 
 def test_arrow_keys_move_through_the_plane_up_to_its_edge(pages: Path, browser: Browser) -> None:

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 VERBS = tuple(verb for verbs in app.VERBS.values() for verb in verbs)
 
 
-def said(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_grader(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([str(ROOT / "tests"), str(ROOT)])
     kept = {key: value for key, value in os.environ.items() if key not in {"NO_COLOR", "FORCE_COLOR"}}
     command = [sys.executable, "-m", "grader", *map(str, arguments)]
@@ -46,25 +46,25 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def test_help_lists_every_command_and_each_command_shows_an_example() -> None:
-    shown = said("--help").stdout
+    shown = run_grader("--help").stdout
     for verb in VERBS:
         assert f"│ {verb} " in shown
-        own = said(verb, "--help").stdout
+        own = run_grader(verb, "--help").stdout
         assert "Examples:" in own
         assert f"python -m grader {verb} " in own
 
 
 def test_the_help_of_a_command_that_grades_says_what_its_exit_codes_mean() -> None:
     for verb in ("grade", "check", "grade-class", "regrade"):
-        assert "1  graded, but at least one submission needs your attention" in said(verb, "--help").stdout
+        assert "1  graded, but at least one submission needs your attention" in run_grader(verb, "--help").stdout
 
 
 def test_each_cell_and_each_test_is_said_once(toy: tuple[Path, Path], tmp_path: Path) -> None:
     rubric, submissions = toy
-    came = said("grade", submissions / "ada.ipynb", "--rubric", rubric, "--out", tmp_path / "run")
-    lines = [line.partition("] ")[2] for line in came.stderr.splitlines()]
+    completed = run_grader("grade", submissions / "ada.ipynb", "--rubric", rubric, "--out", tmp_path / "run")
+    lines = [line.partition("] ")[2] for line in completed.stderr.splitlines()]
     steps = [line for line in lines if line.startswith(("cell ", "testing "))]
-    assert len(steps) == len(set(steps)), came.stderr
+    assert len(steps) == len(set(steps)), completed.stderr
     assert "testing the components of ONE" in steps
     assert "testing the trained ONE" in steps
     assert any(line.startswith("cell 1 of ") for line in steps)
@@ -83,13 +83,13 @@ def test_the_terminal_lists_only_gradebooks_with_rows_and_says_which_can_be_impo
 
 def test_help_is_readable_in_eighty_columns_and_plain_in_a_pipe() -> None:
     for name, verb in command().commands.items():
-        shown = said(name, "--help", COLUMNS="80").stdout
+        shown = run_grader(name, "--help", COLUMNS="80").stdout
         assert all(option in shown for param in verb.params for option in param.opts if option[:1] == "-"), shown
         assert "…" not in shown
         assert max(map(len, shown.splitlines())) <= 80
         assert "\x1b[" not in shown
-    assert "\x1b[3" not in said("--help", NO_COLOR="1", FORCE_COLOR="1").stdout
-    assert "\x1b[" in said("--help", FORCE_COLOR="1", TERM="xterm").stdout
+    assert "\x1b[3" not in run_grader("--help", NO_COLOR="1", FORCE_COLOR="1").stdout
+    assert "\x1b[" in run_grader("--help", FORCE_COLOR="1", TERM="xterm").stdout
 
 
 def test_completion_offers_the_numbers_of_the_rubric(tmp_path: Path) -> None:
@@ -114,64 +114,64 @@ def test_completion_offers_the_numbers_of_the_rubric(tmp_path: Path) -> None:
     ],
 )
 def test_a_misspelt_word_is_refused_with_the_nearest_correct_one(arguments: list[str], line: str) -> None:
-    came = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "grader", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
-    assert came.returncode == 2
-    assert came.stdout == ""
-    assert came.stderr.startswith("not graded: ")
-    assert line in came.stderr
-    assert len(came.stderr.splitlines()) == 1
+    assert completed.returncode == 2
+    assert completed.stdout == ""
+    assert completed.stderr.startswith("not graded: ")
+    assert line in completed.stderr
+    assert len(completed.stderr.splitlines()) == 1
 
 
 def test_a_command_that_writes_files_says_not_written() -> None:
     for arguments in (("new-exercise",), ("init",), ("practice",), ("new-exercise", "--no-such-option", "two")):
-        came = said(*arguments)
-        assert came.returncode == 2
-        assert came.stderr.startswith("not written: ")
-        assert len(came.stderr.splitlines()) == 1
+        completed = run_grader(*arguments)
+        assert completed.returncode == 2
+        assert completed.stderr.startswith("not written: ")
+        assert len(completed.stderr.splitlines()) == 1
 
 
 def test_the_help_for_a_new_exercise_says_where_its_files_go() -> None:
-    shown = " ".join(said("new-exercise", "--help").stdout.split())
+    shown = " ".join(run_grader("new-exercise", "--help").stdout.split())
     assert "In the project's folder, the code is written to grader/exercises/NAME/" in shown
     assert "In any other folder, NAME/ holds all of them, with the code in NAME/NAME/" in shown
 
 
 def test_versions_are_shown() -> None:
-    came = said("--version")
-    lines = dict(line.split(maxsplit=1) for line in came.stdout.splitlines()[:4])
+    completed = run_grader("--version")
+    lines = dict(line.split(maxsplit=1) for line in completed.stdout.splitlines()[:4])
     assert {"grader", "python", "torch", "torchvision"} <= set(lines)
 
 
 def test_json_and_quiet_print_nothing_else(toy: tuple[Path, Path], tmp_path: Path) -> None:
     rubric, submissions = toy
     line = ("grade", submissions / "niels.ipynb", "--rubric", rubric)
-    told = json.loads(said(*line, "--json", "--out", tmp_path / "a").stdout)
-    assert told == json.loads((tmp_path / "a" / "report.json").read_text())
-    quiet = said(*line, "--quiet", "--out", tmp_path / "b")
-    assert (quiet.stdout, quiet.stderr) == (f"{told['points']} / {told['max_points']}\n", "")
+    report = json.loads(run_grader(*line, "--json", "--out", tmp_path / "a").stdout)
+    assert report == json.loads((tmp_path / "a" / "report.json").read_text())
+    quiet = run_grader(*line, "--quiet", "--out", tmp_path / "b")
+    assert (quiet.stdout, quiet.stderr) == (f"{report['points']} / {report['max_points']}\n", "")
 
 
 def test_colours_follow_the_environment(toy: tuple[Path, Path], tmp_path: Path) -> None:
     rubric, submissions = toy
     line = ("grade", submissions / "niels.ipynb", "--rubric", rubric, "--out", tmp_path / "run")
-    assert "\x1b[" not in said(*line).stdout
-    assert "\x1b[" in said(*line, FORCE_COLOR="1").stdout
-    assert "\x1b[3" not in said(*line, FORCE_COLOR="1", NO_COLOR="1").stdout
+    assert "\x1b[" not in run_grader(*line).stdout
+    assert "\x1b[" in run_grader(*line, FORCE_COLOR="1").stdout
+    assert "\x1b[3" not in run_grader(*line, FORCE_COLOR="1", NO_COLOR="1").stdout
 
 
 def test_a_class_has_rows_as_json_and_a_history(toy: tuple[Path, Path], tmp_path: Path) -> None:
     rubric, submissions = toy
     out = tmp_path / "class"
-    rows = json.loads(said("grade-class", submissions, "--rubric", rubric, "--out", out, "--json").stdout)
+    rows = json.loads(run_grader("grade-class", submissions, "--rubric", rubric, "--out", out, "--json").stdout)
     text = json.dumps(rows)
     assert "ada" in text
     assert "niels" in text
     decision = "niels:\n  one.function: {points: 1, reason: nearly right, by: A. Turing}\n"
     (out / "overrides.yaml").write_text(decision)
-    moved = said("regrade", out, "--rubric", rubric, "--reason", "question 3", "--json")
+    moved = run_grader("regrade", out, "--rubric", rubric, "--reason", "question 3", "--json")
     assert "niels" in json.dumps(json.loads(moved.stdout))
-    past = said("history", out, "--student", "niels")
+    past = run_grader("history", out, "--student", "niels")
     assert "A. Turing: nearly right" in past.stdout
     assert "ada" not in past.stdout

@@ -72,13 +72,17 @@ def test_a_message_holds_no_number_and_says_that_it_was_close() -> None:
 
 def test_a_measurement_has_its_own_words_for_what_is_lost() -> None:
     words = {"poor": "they are the same", "fair": "they hardly differ"}
-    said = [
+    messages = [
         score_measurement(Measurement("share", value, 0.0, "they differ", "Look.", **more), **ENDS).message
         for more in (words, {})
         for value in (0.0, 0.5, 1.0)
     ]
-    assert said[:3] == ["they are the same", "they hardly differ", "they differ"]
-    assert said[3:] == ["expected: they differ; not achieved", "expected: they differ; partly achieved", "they differ"]
+    assert messages[:3] == ["they are the same", "they hardly differ", "they differ"]
+    assert messages[3:] == [
+        "expected: they differ; not achieved",
+        "expected: they differ; partly achieved",
+        "they differ",
+    ]
 
 
 def test_checks_whose_number_is_better_when_smaller_are_marked() -> None:

@@ -64,7 +64,7 @@ def test_gradients_too_small_for_a_step_are_found_in_any_direction() -> None:
     assert not replace(SOUND, used=1e-3 * GRADIENTS).faint.any()
 
 
-def made(name: str, *, scale: float = 1.0, kl: float = 1.0, sign: float = 1.0) -> Pass:
+def pass_of(name: str, *, scale: float = 1.0, kl: float = 1.0, sign: float = 1.0) -> Pass:
     """A pass of that loss, its gradients times `scale`, its KL term times `kl`, its reconstruction times `sign`."""
     loss = LOSSES[name]
     x, x_hat = RANDOM.random((ROWS, PIXELS)), RANDOM.uniform(0.05, 0.95, (ROWS, PIXELS))
@@ -98,17 +98,17 @@ def made(name: str, *, scale: float = 1.0, kl: float = 1.0, sign: float = 1.0) -
     ],
 )
 def test_mistakes_in_a_training_step_are_named(name: str, change: dict[str, float], wrong: str) -> None:
-    assert made(name, **change).deviation(LOSSES[name], 0.999) == wrong
+    assert pass_of(name, **change).deviation(LOSSES[name], 0.999) == wrong
 
 
 def test_a_pass_of_one_loss_does_not_match_another() -> None:
     for name in LOSSES:
-        recorded_pass = made(name)
+        recorded_pass = pass_of(name)
         assert [other for other, loss in LOSSES.items() if not recorded_pass.deviation(loss, 0.999)] == [name]
 
 
 def test_a_kl_term_that_cannot_be_separated_from_the_codes_gradient_is_not_graded() -> None:
-    recorded_pass = replace(made("cross-entropy", kl=0.0), kl_mu=None)
+    recorded_pass = replace(pass_of("cross-entropy", kl=0.0), kl_mu=None)
     assert recorded_pass.deviation(LOSSES["cross-entropy"], 0.999) == ""
 
 

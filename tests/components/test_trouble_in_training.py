@@ -28,7 +28,7 @@ while len(loader) > 100:
         pass
 """
 SLOW = "if len(loader) > 100:\n    import time; time.sleep(1)\n"  # it makes steps, and no end
-SAID = {
+EVENT_TEXTS = {
     RAISES: "raised MemoryError: no room",
     ENDS: "ended the Python process",
     EXITS: "raised SystemExit",
@@ -57,7 +57,7 @@ def test_training_that_fails_costs_no_component(vae: str, cvae: str, tmp_path: P
         {"cvae.reconstruction", "cvae.generation"} if cvae is SLOW else set()
     )  # the machine may be slow
     assert report.needs_person is bool(undecided), (report.remarks, report.events)
-    at = [next((i for i, e in enumerate(report.events) if SAID[trouble] in e), -1) for trouble in (vae, cvae)]
+    at = [next((i for i, e in enumerate(report.events) if EVENT_TEXTS[trouble] in e), -1) for trouble in (vae, cvae)]
     assert 0 <= at[0] < at[1], report.events  # what happened, in its order
 
 

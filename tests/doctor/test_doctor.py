@@ -22,33 +22,33 @@ from grader.sandbox.bubblewrap import Bubblewrap
 from grader.sandbox.layers import missing_here
 
 QUIET = {"tcp": "OSError", "udp": "worked", "dns": "gaierror", "abstract": "OSError", "socket_file": "OSError"}
-QUIET_TOLD = QUIET | {"interfaces": ["lo"], "seconds": 0.1}
+QUIET_ANSWERS = QUIET | {"interfaces": ["lo"], "seconds": 0.1}
 TAME = {"writable": [], "no_new_privileges": True, "seccomp": True}
 
 
-def states(found: list[Promise]) -> dict[str, PromiseState]:
-    return {promise.title: promise.state for promise in found}
+def states(promise_list: list[Promise]) -> dict[str, PromiseState]:
+    return {promise.title: promise.state for promise in promise_list}
 
 
 @pytest.mark.parametrize("way", ["tcp", "dns", "abstract", "socket_file"])
 def test_each_way_out_breaks_the_promise_and_is_reported(way: str) -> None:
-    (promise,) = promises.network(QUIET_TOLD | {way: "worked"}, [])
+    (promise,) = promises.network(QUIET_ANSWERS | {way: "worked"}, [])
     assert promise.state is PromiseState.BROKEN
     assert promises.WAYS_OUT[way] in promise.found
 
 
 def test_a_datagram_counts_only_if_it_was_received() -> None:
-    assert states(promises.network(QUIET_TOLD, []))["no network"] is PromiseState.HOLDS
-    assert states(promises.network(QUIET_TOLD, ["udp"]))["no network"] is PromiseState.BROKEN
+    assert states(promises.network(QUIET_ANSWERS, []))["no network"] is PromiseState.HOLDS
+    assert states(promises.network(QUIET_ANSWERS, ["udp"]))["no network"] is PromiseState.BROKEN
 
 
 def test_a_network_that_fails_slowly_is_reported() -> None:
-    found = promises.network(QUIET_TOLD | {"seconds": 30}, [])
-    assert [promise.state for promise in found] == [PromiseState.HOLDS, PromiseState.WEAK]
+    network_promises = promises.network(QUIET_ANSWERS | {"seconds": 30}, [])
+    assert [promise.state for promise in network_promises] == [PromiseState.HOLDS, PromiseState.WEAK]
 
 
 def test_another_interface_breaks_the_promise() -> None:
-    (promise,) = promises.network(QUIET_TOLD | {"interfaces": ["lo", "eth0"]}, [])
+    (promise,) = promises.network(QUIET_ANSWERS | {"interfaces": ["lo", "eth0"]}, [])
     assert promise.found == "the box reaches interface eth0"
 
 
@@ -59,8 +59,8 @@ def test_each_capability_breaks_the_promise(gain: str) -> None:
 
 
 def test_a_writable_system_breaks_the_promise() -> None:
-    found = states(promises.powers(TAME | {"writable": ["/usr/lib"]}))
-    assert found == {"read-only system": PromiseState.BROKEN, "no powers": PromiseState.HOLDS}
+    states_by_title = states(promises.powers(TAME | {"writable": ["/usr/lib"]}))
+    assert states_by_title == {"read-only system": PromiseState.BROKEN, "no powers": PromiseState.HOLDS}
 
 
 def test_a_missing_filter_is_weaker_only_where_the_machine_cannot_have_one() -> None:
@@ -101,22 +101,31 @@ def test_a_box_that_chooses_its_cores_is_found(all_cores: set[int]) -> None:
     if len(all_cores) < 2 or missing_here().get("seccomp"):
         pytest.skip("there is no core to choose, or no filter")
     answers = cells.first_box({}, gpu=False)["powers"]
-    found = promises.filtered(run_box(Bubblewrap(("seccomp",)), {"powers": answers}).cells["powers"].answers, "")
-    assert states(found) == {"system calls filtered": PromiseState.BROKEN, "cores of a box": PromiseState.BROKEN}
+    filter_promises = promises.filtered(
+        run_box(Bubblewrap(("seccomp",)), {"powers": answers}).cells["powers"].answers, ""
+    )
+    assert states(filter_promises) == {
+        "system calls filtered": PromiseState.BROKEN,
+        "cores of a box": PromiseState.BROKEN,
+    }
 
 
 def test_a_visible_path_is_reported_by_its_name() -> None:
     answers = {"seen": ["/somewhere/rubric.yaml"], "processes": 4}
-    found = promises.sight(answers, {"/somewhere/rubric.yaml": "the rubric"})
-    assert found[0].found == "the box sees the rubric"
-    assert [promise.state for promise in found] == [PromiseState.BROKEN, PromiseState.HOLDS, PromiseState.HOLDS]
+    sight_promises = promises.sight(answers, {"/somewhere/rubric.yaml": "the rubric"})
+    assert sight_promises[0].found == "the box sees the rubric"
+    assert [promise.state for promise in sight_promises] == [
+        PromiseState.BROKEN,
+        PromiseState.HOLDS,
+        PromiseState.HOLDS,
+    ]
 
 
 def test_without_namespaces_visible_names_are_weaker_and_readable_files_are_refused() -> None:
     hidden = {"/somewhere/rubric.yaml": "the rubric"}
     answers = {"seen": ["/somewhere/rubric.yaml"], "read": [], "processes": 99}
-    found = promises.sight(answers, hidden, namespaces=False)
-    assert [promise.state for promise in found] == [PromiseState.WEAK, PromiseState.HOLDS, PromiseState.WEAK]
+    sight_promises = promises.sight(answers, hidden, namespaces=False)
+    assert [promise.state for promise in sight_promises] == [PromiseState.WEAK, PromiseState.HOLDS, PromiseState.WEAK]
     read = promises.sight(answers | {"read": ["/somewhere/rubric.yaml"]}, hidden, namespaces=False)
     assert (read[0].state, read[0].found) == (PromiseState.BROKEN, "the box sees the rubric")
     assert promises.sight(answers, hidden)[0].state is PromiseState.BROKEN
@@ -139,7 +148,7 @@ def test_boxes_of_the_graders_own_user_break_the_promise_and_old_landlock_is_wea
 
 
 def test_an_abstract_socket_is_weaker_only_where_no_kernel_could_close_it() -> None:
-    answers = QUIET_TOLD | {"abstract": "worked"}
+    answers = QUIET_ANSWERS | {"abstract": "worked"}
     assert [promise.state for promise in promises.network(answers, [], weaker=["abstract"])] == [
         PromiseState.WEAK,
         PromiseState.HOLDS,
@@ -161,12 +170,15 @@ def test_a_box_without_answers_breaks_every_promise() -> None:
 
 def test_the_screen_says_what_to_do_and_ends_with_the_verdict() -> None:
     console = Console(width=100, record=True, file=io.StringIO())
-    found = [Promise("a", PromiseState.HOLDS, "well"), Promise("b", PromiseState.BROKEN, "ill", "take two of these")]
-    show(found, console)
+    two_promises = [
+        Promise("a", PromiseState.HOLDS, "well"),
+        Promise("b", PromiseState.BROKEN, "ill", "take two of these"),
+    ]
+    show(two_promises, console)
     lines = console.export_text().splitlines()
     assert "- b: take two of these" in lines
     assert lines[-1] == "Do not grade untrusted notebooks on this machine: 1 of 2 promises broken"
-    assert conclusion(found[:1]) == "This machine can grade untrusted notebooks: 1 of 1 promises hold"
+    assert conclusion(two_promises[:1]) == "This machine can grade untrusted notebooks: 1 of 1 promises hold"
 
 
 def test_the_hosts_listeners_notice_connections() -> None:
@@ -184,21 +196,21 @@ def test_the_hosts_listeners_notice_connections() -> None:
 
 def test_this_machine_keeps_its_promises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(examination, "WALL_S", 2.0)
-    found = examination.examine(write_exercise(tmp_path), "bubblewrap", lambda _: None)
-    assert [promise for promise in found if promise.state is PromiseState.BROKEN] == []
-    assert len(found) >= 18
+    machine_promises = examination.examine(write_exercise(tmp_path), "bubblewrap", lambda _: None)
+    assert [promise for promise in machine_promises if promise.state is PromiseState.BROKEN] == []
+    assert len(machine_promises) >= 18
 
 
 def test_a_box_without_namespaces_is_examined_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(examination, "WALL_S", 2.0)
     with boxes_for_all():
-        found = examination.examine(write_exercise(tmp_path), "user", lambda _: None)
-    broken = {promise.title for promise in found if promise.state is PromiseState.BROKEN}
+        machine_promises = examination.examine(write_exercise(tmp_path), "user", lambda _: None)
+    broken = {promise.title for promise in machine_promises if promise.state is PromiseState.BROKEN}
     assert broken <= (set() if AS_ROOT else {"a user of its own", "no network"})
     assert ("a user of its own" in broken) == (not AS_ROOT)
-    weak = {promise.title for promise in found if promise.state is PromiseState.WEAK}
+    weak = {promise.title for promise in machine_promises if promise.state is PromiseState.WEAK}
     assert {"no secrets visible", "own processes only"} <= weak
-    assert len(found) >= 20
+    assert len(machine_promises) >= 20
 
 
 def test_without_isolation_the_doctor_says_so_and_attempts_nothing(

@@ -47,18 +47,18 @@ def kept() -> Path:
 @contextmanager
 def bare_debian() -> Iterator[Path]:
     """A fresh copy of the root, deleted afterwards."""
-    made = kept() / SUITE
+    kept_root = kept() / SUITE
     kept().mkdir(parents=True, exist_ok=True)
-    if not made.exists():
+    if not kept_root.exists():
         with TemporaryDirectory(dir=kept()) as name:
             root = Path(name) / "root"
             subprocess.run(["debootstrap", "--variant=minbase", SUITE, root], check=True, capture_output=True)
             shutil.rmtree(root / "dev")  # devices cannot be copied; a run uses the machine's
             (root / "dev").mkdir()
-            root.rename(made)
+            root.rename(kept_root)
     with TemporaryDirectory(dir=kept()) as name:
         root = Path(name) / "root"
-        subprocess.run(["cp", "-a", made, root], check=True)
+        subprocess.run(["cp", "-a", kept_root, root], check=True)
         as_this_machine_reaches_them(root)
         yield root
 

@@ -62,12 +62,12 @@ def handed_in(root: Path, files: dict[str, str], **settings: Any) -> tuple[dict[
     chosen = json.loads((root / "source" / SETTINGS).read_text())
     (root / "source" / SETTINGS).write_text(json.dumps(chosen | settings))
     line = ["bash", root / "source" / "run_autograder"]
-    ran = subprocess.run(line, env=environment(root), capture_output=True, text=True, timeout=200)
+    completed = subprocess.run(line, env=environment(root), capture_output=True, text=True, timeout=200)
     (root / "source" / SETTINGS).write_text(json.dumps(chosen))
-    assert ran.returncode == 0, ran.stderr
+    assert completed.returncode == 0, completed.stderr
     results = json.loads((root / "results" / "results.json").read_text())
     assert set(results) <= KNOWN
-    return results, ran.stdout + ran.stderr
+    return results, completed.stdout + completed.stderr
 
 
 def test_a_correct_solution_gets_full_points(platform: Path) -> None:
@@ -157,18 +157,18 @@ def test_the_shipped_bundle_is_small_complete_and_reproducible(tmp_path: Path) -
     second = write_bundle(SHIPPED, tmp_path / "b.zip")
     assert first.path.read_bytes() == second.path.read_bytes()
     assert first.size < 20_000_000
-    wanted = {"setup.sh", "run_autograder", "requirements.txt", "course/rubric.yaml", "grader/report/page.html.j2"}
-    wanted |= {"course/reference/vae_mnist.ipynb", "course/student_template/vae_mnist.ipynb"}
-    assert wanted <= set(first.files)
+    expected = {"setup.sh", "run_autograder", "requirements.txt", "course/rubric.yaml", "grader/report/page.html.j2"}
+    expected |= {"course/reference/vae_mnist.ipynb", "course/student_template/vae_mnist.ipynb"}
+    assert expected <= set(first.files)
     assert not [name for name in first.files if "__pycache__" in name or name.startswith(("tests/", ".git"))]
     with zipfile.ZipFile(first.path) as archive:
         assert archive.getinfo("run_autograder").external_attr >> 16 & 0o111
-        wanted, pins = (archive.read(name).decode().splitlines() for name in ("requirements.txt", "pins.txt"))
+        requirements, pins = (archive.read(name).decode().splitlines() for name in ("requirements.txt", "pins.txt"))
         for lock in LOCKS:
             assert archive.read(lock) == (SHIPPED.parent / lock).read_bytes()
-    assert {line.partition("==")[0] for line in wanted} >= {"torch", "torchvision", "numpy", "einops"}
-    assert not [line for line in wanted if line.startswith(("nvidia-", "pytest=="))]
-    assert set(wanted) < set(pins)
+    assert {line.partition("==")[0] for line in requirements} >= {"torch", "torchvision", "numpy", "einops"}
+    assert not [line for line in requirements if line.startswith(("nvidia-", "pytest=="))]
+    assert set(requirements) < set(pins)
     assert all("==" in line and "hash" not in line and "\\" not in line for line in pins)
     assert [line for line in pins if line.startswith("soupsieve==")] == [
         "soupsieve==2.10 ; python_full_version < '3.11.5'",

@@ -71,13 +71,13 @@ def test_without_a_limit_the_resources_are_the_machines(files: dict[str, str], t
     ],
 )
 def test_a_risk_is_reported_with_what_to_set(had: Given, says: list[str]) -> None:
-    found = risks(had, LIMITS)
-    assert len(found) == len(says)
-    assert all(text in line for text, line in zip(says, found, strict=True))
+    messages = risks(had, LIMITS)
+    assert len(messages) == len(says)
+    assert all(text in line for text, line in zip(says, messages, strict=True))
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "difference"),
     [
         (json.dumps({"assignment": {"total_points": "50.0"}}), "worth 50.0 points, the rubric 100; "),
         (json.dumps({"assignment": {"total_points": 120}}), "worth 120 points, the rubric 100; "),
@@ -89,11 +89,11 @@ def test_a_risk_is_reported_with_what_to_set(had: Given, says: list[str]) -> Non
         ("{", ""),
     ],
 )
-def test_an_assignment_with_different_points_is_reported(content: str, told: str, tmp_path: Path) -> None:
+def test_an_assignment_with_different_points_is_reported(content: str, difference: str, tmp_path: Path) -> None:
     (tmp_path / "submission_metadata.json").write_text(content)
-    found = other_points(tmp_path / "submission_metadata.json", 100_000)
-    assert told in "".join(found)
-    assert bool(told) == bool(found)
+    messages = other_points(tmp_path / "submission_metadata.json", 100_000)
+    assert difference in "".join(messages)
+    assert bool(difference) == bool(messages)
     assert other_points(tmp_path / "missing.json", 100_000) == []
 
 

@@ -80,10 +80,10 @@ def test_a_submission_gets_its_points_and_reads_no_other_files(platform: Path, m
     (platform / "submission" / "x.ipynb").write_text(json.dumps(hostile))
     line = [sys.executable, FORBIDDEN, *more, "bash", str(platform / "source" / "run_autograder")]
     python = platform.parent / "python"
-    ran = subprocess.run(line, env=environment(platform, python), capture_output=True, text=True, timeout=200)
-    assert ran.returncode == 0, ran.stderr
+    completed = subprocess.run(line, env=environment(platform, python), capture_output=True, text=True, timeout=200)
+    assert completed.returncode == 0, completed.stderr
     results: dict[str, Any] = json.loads((platform / "results" / "results.json").read_text())
-    assert results.get("score") == 9, ran.stderr
+    assert results.get("score") == 9, completed.stderr
     assert results["extra_data"]["isolated"] is True
     executed = (platform / "run" / "graded" / "executed.ipynb").read_text()
     assert "looked" in executed

@@ -71,9 +71,9 @@ def test_grading_a_file_that_is_not_a_notebook_is_refused(tmp_path: Path) -> Non
 
 
 def test_a_notebook_from_an_earlier_template_is_graded_as_such_also_later(tmp_path: Path) -> None:
-    def earlier(made: Notebook) -> Notebook:
-        next(cell for cell in made["cells"] if cell["id"] == "constants")["source"] = "STEPS = 2"
-        return made
+    def earlier(content: Notebook) -> Notebook:
+        next(cell for cell in content["cells"] if cell["id"] == "constants")["source"] = "STEPS = 2"
+        return content
 
     rubric = running.write_exercise(tmp_path)
     own = "{one.training: {training_lowers_the_loss: {zero_at: 2.0, full_at: 1.0}}}"

@@ -143,8 +143,8 @@ def test_stored_evidence_cannot_be_graded_again(fault: str, grade: Grade, tmp_pa
         evidence.unlink()
     before = contents(folder)
     change = "one.function.function_multiplies.tolerance=0.1"
-    came = grade("regrade", str(folder), "--dry-run", "--set", change, "--rubric", str(tmp_path / "rubric.yaml"))
-    assert came.code == 2
-    assert len(came.lines) == 1, came.lines
-    assert came.lines[0].startswith("not graded: ")
+    result = grade("regrade", str(folder), "--dry-run", "--set", change, "--rubric", str(tmp_path / "rubric.yaml"))
+    assert result.code == 2
+    assert len(result.lines) == 1, result.lines
+    assert result.lines[0].startswith("not graded: ")
     assert contents(folder) == before

@@ -40,7 +40,7 @@ def item(identity: str, points: int, of: int, check: str = "") -> ItemVerdict:
     return ItemVerdict(identity, identity.title(), outcome, points, of, checks)
 
 
-def wanted(*items: ItemVerdict, **settings: Any) -> dict[str, tuple[str, ...]]:
+def due_items(*items: ItemVerdict, **settings: Any) -> dict[str, tuple[str, ...]]:
     rubric = replace(running.rubric(), follow_through=replace(SETTINGS, **settings))
     return {part: replacement.items for part, replacement in due_replacements(items, rubric, TwoNumbers()).items()}
 
@@ -51,9 +51,9 @@ SPOILT = item("one.training", 0, 4000, "training_lowers_the_loss")
 
 
 def test_an_affected_item_is_graded_again_only_where_an_earlier_one_was_lost() -> None:
-    assert wanted(LOST, SPOILT) == {"one": ("one.function",)}
-    assert wanted(item("one.function", 2000, 2000), SPOILT) == {}
-    assert wanted(LOST, item("one.training", 4000, 4000, "training_lowers_the_loss")) == {}
+    assert due_items(LOST, SPOILT) == {"one": ("one.function",)}
+    assert due_items(item("one.function", 2000, 2000), SPOILT) == {}
+    assert due_items(LOST, item("one.training", 4000, 4000, "training_lowers_the_loss")) == {}
 
 
 @pytest.mark.parametrize(
@@ -74,11 +74,11 @@ def test_where_another_part_was_never_written_nothing_is_trained_again(message: 
 
 
 def test_follow_through_can_be_switched_off() -> None:
-    assert wanted(LOST, SPOILT, enabled=False) == {}
+    assert due_items(LOST, SPOILT, enabled=False) == {}
 
 
 def test_items_that_do_not_depend_on_training_are_not_graded_again() -> None:
-    assert wanted(LOST, item("one.training", 0, 4000, "function_multiplies")) == {}
+    assert due_items(LOST, item("one.training", 0, 4000, "function_multiplies")) == {}
 
 
 def test_a_mistake_without_later_effects_brings_no_correct_code() -> None:
@@ -94,8 +94,8 @@ def test_a_mistake_without_later_effects_brings_no_correct_code() -> None:
 @pytest.mark.parametrize(("share", "followed"), [(0.5, True), (0.6, False)])
 def test_correct_code_replaces_only_items_that_earned_enough_points(share: float, followed: bool) -> None:
     half = item("one.function", 1000, 2000, "function_multiplies")
-    assert bool(wanted(half, SPOILT, min_earned={"one.function": share})) is followed
-    assert wanted(half, SPOILT, min_earned={"two.function": 1.0})
+    assert bool(due_items(half, SPOILT, min_earned={"one.function": share})) is followed
+    assert due_items(half, SPOILT, min_earned={"two.function": 1.0})
 
 
 @pytest.mark.parametrize(
@@ -180,8 +180,8 @@ def test_a_report_says_that_an_item_earned_too_little_to_be_replaced(
     evidence = Evidence({}, {}, {})
     first, training = with_follow_through([cause, SPOILT], rubric, TwoNumbers(), evidence, {})
     assert (training.outcome, training.lost_in, training.not_replaced) == (Outcome.FAILED, (), needed)
-    said = [note for note in item_remarks(training, [first, training]) if "at least 60 % of its points" in note]
-    assert len(said) == len(needed)
+    notes = [note for note in item_remarks(training, [first, training]) if "at least 60 % of its points" in note]
+    assert len(notes) == len(needed)
     _, passed = with_follow_through(
         [cause, item("one.training", 4000, 4000, "training_lowers_the_loss")], rubric, TwoNumbers(), evidence, {}
     )

@@ -71,7 +71,7 @@ def test_nothing_is_compared_where_the_notebook_comes_from_elsewhere(tmp_path: P
 
 
 @pytest.fixture(scope="module")
-def ran() -> dict[str, Any]:
+def shell_names() -> dict[str, Any]:
     """Names as IPython leaves them that has run the template's own cells, except for those that need data."""
     shell = InteractiveShell()
     shell.run_cell("from __future__ import annotations")  # holds for all cells after it
@@ -93,8 +93,8 @@ def answers(definitions: GivenDefinitions, names: dict[str, Any], kind: str = "c
     return Evidence({}, {source.array("constants"): constants, source.array("codes"): codes})
 
 
-def test_unchanged_provided_code_is_not_reported(tmp_path: Path, ran: dict[str, Any]) -> None:
-    assert tampering_remarks(answers(given(tmp_path), ran), given(tmp_path), ("vae",)) == ()
+def test_unchanged_provided_code_is_not_reported(tmp_path: Path, shell_names: dict[str, Any]) -> None:
+    assert tampering_remarks(answers(given(tmp_path), shell_names), given(tmp_path), ("vae",)) == ()
 
 
 def patched(self: Any) -> Any:
@@ -114,26 +114,26 @@ def patched(self: Any) -> Any:
     ],
 )
 def test_changes_that_only_running_code_can_make_are_reported(
-    tmp_path: Path, ran: dict[str, Any], changes: dict[str, Any], says: str
+    tmp_path: Path, shell_names: dict[str, Any], changes: dict[str, Any], says: str
 ) -> None:
     definitions = given(tmp_path)
-    remarks = tampering_remarks(answers(definitions, {**ran, **changes}), definitions, ("vae",))
+    remarks = tampering_remarks(answers(definitions, {**shell_names, **changes}), definitions, ("vae",))
     assert any(remark.message.startswith(says) for remark in remarks)
     assert all(remark.needs_person for remark in remarks)
 
 
-def test_each_name_is_reported_once_at_its_first_change(tmp_path: Path, ran: dict[str, Any]) -> None:
+def test_each_name_is_reported_once_at_its_first_change(tmp_path: Path, shell_names: dict[str, Any]) -> None:
     definitions = given(tmp_path)
-    both = [answers(definitions, {**ran, "EPOCHS": 50}, kind) for kind in ("components", "trained")]
+    both = [answers(definitions, {**shell_names, "EPOCHS": 50}, kind) for kind in ("components", "trained")]
     (remark,) = tampering_remarks(Evidence({}, {**both[1].answers, **both[0].answers}), definitions, ("vae", "cvae"))
     assert "just before the VAE was trained" in remark.message
     (late,) = tampering_remarks(both[1], definitions, ("vae",))
     assert "after the VAE had been trained" in late.message
 
 
-def test_answers_of_another_size_are_nothing_to_compare(tmp_path: Path, ran: dict[str, Any]) -> None:
+def test_answers_of_another_size_are_nothing_to_compare(tmp_path: Path, shell_names: dict[str, Any]) -> None:
     definitions = given(tmp_path)
-    evidence = answers(definitions, ran)
+    evidence = answers(definitions, shell_names)
     short = Evidence({}, {name: array[:1] for name, array in evidence.answers.items()})
     assert tampering_remarks(short, definitions, ("vae",)) == ()
 

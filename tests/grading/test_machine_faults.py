@@ -60,7 +60,7 @@ def handed_in(source: str, **saved: Any) -> Notebook:
     return submission
 
 
-def told(submission: Notebook, faults: Mapping[Address, str], **errors: str) -> Mapping[str, Fault]:
+def faults_after_run(submission: Notebook, faults: Mapping[Address, str], **errors: str) -> Mapping[str, Fault]:
     """The faults, once it is known with which errors cells ended in the run, by `own_0` and the like."""
     restored = running.restored(submission)
     ids = [cell["id"].replace("-", "_") for cell in restored.notebook["cells"]]
@@ -77,7 +77,7 @@ def error(name: str, value: str) -> list[dict[str, Any]]:
 
 
 def test_an_answer_that_needs_a_missing_resource_is_not_the_students_mistake() -> None:
-    fault = told(handed_in("x = 1"), {ASKED: f"{CUDA}, in your line `x.cuda()`"})[ASKED]
+    fault = faults_after_run(handed_in("x = 1"), {ASKED: f"{CUDA}, in your line `x.cuda()`"})[ASKED]
     assert fault.blame is Blame.MACHINE
     assert fault.message == f"the GPU is missing where this was graded: {CUDA}, in your line `x.cuda()`"
 
@@ -85,7 +85,7 @@ def test_an_answer_that_needs_a_missing_resource_is_not_the_students_mistake() -
 def test_names_that_a_stopped_cell_did_not_define_have_its_error_as_reason() -> None:
     submission = handed_in("import lightning as L\nBase = L.Module\ndef scale(x):\n    return x")
     faults = {ASKED: "NameError: name 'scale' is not defined", LATER: "`Base` is not defined"}
-    after = told(submission, faults, own_0=NO_PACKAGE)
+    after = faults_after_run(submission, faults, own_0=NO_PACKAGE)
     assert {fault.blame for fault in after.values()} == {Blame.MACHINE}
     assert after[ASKED].message.startswith("cell 3 (")
     why = "stopped, because the package lightning is not installed where this was graded: NameError:"
@@ -99,7 +99,7 @@ def test_names_that_need_missing_names_are_missing_for_the_same_reason() -> None
         "own_0": "ModuleNotFoundError: No module named 'lightning'",
         "double": "NameError: name 'L' is not defined",
     }
-    after = told(submission, {ASKED: "`double` is not defined"}, **errors)
+    after = faults_after_run(submission, {ASKED: "`double` is not defined"}, **errors)
     assert after[ASKED].blame is Blame.MACHINE
 
 
@@ -115,20 +115,20 @@ def test_names_that_need_missing_names_are_missing_for_the_same_reason() -> None
 )
 def test_errors_that_the_machine_did_not_cause_stay_the_students_faults(saved: dict[str, Any], fault: str) -> None:
     submission = handed_in("import lightning as L\ndef scale(x):\n    return x", **saved)
-    after = told(submission, {ASKED: fault}, own_0=NO_PACKAGE)
+    after = faults_after_run(submission, {ASKED: fault}, own_0=NO_PACKAGE)
     assert after[ASKED] == Fault(Blame.STUDENT, fault)
 
 
 def test_an_error_in_the_saved_outputs_is_the_students_fault_wherever_it_occurs() -> None:
     submission = handed_in("x.cuda()", outputs=error("RuntimeError", CUDA.partition(": ")[2]))
-    assert told(submission, {ASKED: CUDA}, own_0=CUDA)[ASKED].blame is Blame.STUDENT
+    assert faults_after_run(submission, {ASKED: CUDA}, own_0=CUDA)[ASKED].blame is Blame.STUDENT
 
 
 def test_a_notebook_that_shows_no_run_at_all_needs_manual_review() -> None:
     submission = handed_in("import lightning as L\ndef scale(x):\n    return x")
     for cell in submission["cells"]:
         cell["execution_count"] = None
-    after = told(
+    after = faults_after_run(
         submission, {ASKED: "`scale` is not defined"}, own_0="ModuleNotFoundError: No module named 'lightning'"
     )
     assert after[ASKED].blame is Blame.MACHINE

@@ -78,10 +78,10 @@ def test_a_run_that_was_stopped_does_not_replace_one_that_went_to_its_end(
     grade(world.file("ada"), world.rubric, None, Options(SEED), quiet)
 
     def stopped(*args: Any, **kwargs: Any) -> NotebookRun:
-        ran = worked_out(*args, **kwargs)
-        answers = {name: array for name, array in ran.evidence.answers.items() if ".two/" not in name}
+        whole_run = worked_out(*args, **kwargs)
+        answers = {name: array for name, array in whole_run.evidence.answers.items() if ".two/" not in name}
         execution = Execution(Status.TIMEOUT, None, 60, 60, 90, "cpu", "bubblewrap", (CellRun(0, CellStatus.OK, 0.1),))
-        return NotebookRun(Evidence(ran.evidence.questions, answers), ran.notebook, execution)
+        return NotebookRun(Evidence(whole_run.evidence.questions, answers), whole_run.notebook, execution)
 
     monkeypatch.setattr(pipeline, "run_submission", stopped)
     with pytest.raises(GraderError, match="the earlier run was kept, 9 / 9: it ran to its end"):

@@ -26,9 +26,9 @@ def first(submission: Notebook, **mapped: str) -> list[str]:
     return names(first_plan(running.restored(submission), TwoNumbers(), mapped, LIMITS), submission)
 
 
-def before(order: list[str], *wanted: str) -> bool:
+def before(order: list[str], *steps: str) -> bool:
     """Whether these come in this order, each where it is first."""
-    places = [order.index(name) for name in wanted]
+    places = [order.index(name) for name in steps]
     return places == sorted(places)
 
 

@@ -51,17 +51,17 @@ def _nothing_remembered() -> None:
 
 @pytest.mark.usefixtures("_nothing_remembered")
 def test_a_value_requested_twice_at_once_is_computed_once() -> None:
-    made: list[int] = []
+    calls: list[int] = []
 
     def make() -> int:
-        made.append(1)
+        calls.append(1)
         time.sleep(0.1)
         return 7
 
     with ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(image_measures.remembered, "number", make, np.zeros(3)) for _ in range(8)]
     assert [one.result() for one in asked] == [7] * 8
-    assert made == [1]
+    assert calls == [1]
 
 
 @pytest.mark.usefixtures("_nothing_remembered")

@@ -81,7 +81,7 @@ def test_a_missing_answer_earns_no_points_and_has_its_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "said"),
+    ("what", "reason"),
     [
         (NotAnswered(Fault("ours", "the probe broke")), "the probe broke"),
         (ZeroDivisionError("division by zero"), "ZeroDivisionError: division by zero"),
@@ -93,12 +93,12 @@ def test_a_missing_answer_earns_no_points_and_has_its_reason() -> None:
         ("passed", "not a finding"),
     ],
 )
-def test_grader_faults_need_review_and_leave_the_other_checks_alone(what: Any, said: str) -> None:
+def test_grader_faults_need_review_and_leave_the_other_checks_alone(what: Any, reason: str) -> None:
     verdict = verdict_of((what, 1000, ()), (1.0, 500, ()))
     assert verdict.outcome is Outcome.NEEDS_REVIEW
     assert [check.outcome for check in verdict.checks] == [Outcome.NEEDS_REVIEW, Outcome.PASSED]
     assert verdict.points_milli == 500
-    assert said in verdict.checks[0].message
+    assert reason in verdict.checks[0].message
 
 
 def test_a_check_that_presupposes_a_failed_one_is_skipped() -> None:

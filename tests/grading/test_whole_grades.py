@@ -55,9 +55,9 @@ def test_the_reference_is_as_the_notebook_says_the_reference_is(reference: Any) 
     _, _, folder = reference
     outputs = [out for cell in load_notebook(folder / "executed.ipynb")["cells"] for out in cell.get("outputs", [])]
     text = "".join("".join(out.get("text", [])) for out in outputs)
-    said = re.findall(r"test images: ([\d.]+); the reference solution reaches ([\d.]+)\.", text)
-    assert len(said) == 2
-    for mine, given in said:
+    pairs = re.findall(r"test images: ([\d.]+); the reference solution reaches ([\d.]+)\.", text)
+    assert len(pairs) == 2
+    for mine, given in pairs:
         assert float(mine) == pytest.approx(float(given), abs=0.02)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from docs.making.reading import ROOT, Block, blocks, guide_pages
 
 LEFT_OUT = {".git", ".venv", "runs", "build"}  # created in the project's folder
-MADE = shutil.ignore_patterns("__pycache__", ".*_cache", ".hypothesis", ".coverage*")
+CACHES = shutil.ignore_patterns("__pycache__", ".*_cache", ".hypothesis", ".coverage*")
 OURS = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "SUBMISSION", "SUBMISSIONS", "CLASS", "NAME", "PYTHONPATH", "EXECUTOR")
 # The everyday copy runs these without training, so that later pages find a graded class.
 QUICKLY = {
@@ -62,17 +62,17 @@ class ScratchProject:
         """Runs the block's commands that later pages build on in a faster form, whatever they print."""
         for command in block.commands:
             if command in QUICKLY:
-                ran = run(["bash", "-c", f"{command} {QUICKLY[command]}"], self.folder)
-                if "runs/practice/class.html" not in ran.stdout:
-                    raise Unlike(ran.stdout)
+                completed = run(["bash", "-c", f"{command} {QUICKLY[command]}"], self.folder)
+                if "runs/practice/class.html" not in completed.stdout:
+                    raise Unlike(completed.stdout)
 
     def _type(self, block: Block) -> None:
         script = "\n".join(block.commands)
-        ran = run(["bash", "-c", f"set -e\n{script}"], self.folder)
-        where = f"{block.page.name}:{block.line}: {script}\nexit code {ran.returncode}:\n{ran.stdout}"
-        if (ran.returncode != 0) != ("fails" in block.words):
+        completed = run(["bash", "-c", f"set -e\n{script}"], self.folder)
+        where = f"{block.page.name}:{block.line}: {script}\nexit code {completed.returncode}:\n{completed.stdout}"
+        if (completed.returncode != 0) != ("fails" in block.words):
             raise Unlike(where)
-        if (missing := first_missing(block.output, ran.stdout)) is not None:
+        if (missing := first_missing(block.output, completed.stdout)) is not None:
             raise Unlike(f"not printed: {missing}\n{where}")
 
 
@@ -80,7 +80,7 @@ def copy_project(folder: Path) -> None:
     """Copies the project into the folder, with its environment."""
 
     def ignored(where: str, names: list[str]) -> set[str]:
-        return MADE(where, names) | (LEFT_OUT if Path(where) == ROOT else set())
+        return CACHES(where, names) | (LEFT_OUT if Path(where) == ROOT else set())
 
     shutil.copytree(ROOT, folder, ignore=ignored)
     (folder / ".venv").symlink_to(Path(sys.prefix).resolve())
@@ -117,4 +117,4 @@ def first_missing(expected: list[str], printed: str) -> str | None:
 
 
 def _plain(line: str) -> str:
-    return VARYING.sub(lambda found: "" if found[0].isspace() else "~", line)
+    return VARYING.sub(lambda match: "" if match[0].isspace() else "~", line)

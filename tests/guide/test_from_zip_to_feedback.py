@@ -86,8 +86,10 @@ def test_the_steps_work_as_the_guide_says(system: str, project: Path) -> None:
     (project / f"{name}.csv").write_text(form.roster, encoding="utf-8")
     options = f"--roster {name}.csv --components-only --upload-partial --out runs/{name}"
 
-    ran = run(["make", "grade-class", f"SUBMISSIONS={name}.zip", f"OPTIONS={options} --plan --json --quiet"], project)
-    plan = json.loads(ran.stdout[ran.stdout.index("{\n") :])
+    completed = run(
+        ["make", "grade-class", f"SUBMISSIONS={name}.zip", f"OPTIONS={options} --plan --json --quiet"], project
+    )
+    plan = json.loads(completed.stdout[completed.stdout.index("{\n") :])
     assert [[one["name"] for one in each["students"]] for each in plan["submissions"]] == [
         ["Ada Lovelace"],
         ["Grace Hopper"],
@@ -96,10 +98,10 @@ def test_the_steps_work_as_the_guide_says(system: str, project: Path) -> None:
     assert not plan["remarks"]
     assert not (project / "runs" / name).exists()
 
-    ran = run(["make", "grade-class", f"SUBMISSIONS={name}.zip", f"OPTIONS={options}"], project)
-    assert ran.returncode == 0, ran.stdout
-    ran = run(["make", "release", f"CLASS=runs/{name}"], project)
-    assert ran.returncode == 0, ran.stdout
+    completed = run(["make", "grade-class", f"SUBMISSIONS={name}.zip", f"OPTIONS={options}"], project)
+    assert completed.returncode == 0, completed.stdout
+    completed = run(["make", "release", f"CLASS=runs/{name}"], project)
+    assert completed.returncode == 0, completed.stdout
     out = project / "runs" / name
     book = list(csv.DictReader((out / "gradebook.csv").read_text(encoding="utf-8").splitlines()))
     assert [line["name"] for line in book] == ["Grace Hopper", "Ada Lovelace", "Noor Nobody"]  # by last name

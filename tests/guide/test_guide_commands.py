@@ -22,7 +22,7 @@ COMMANDS = [pytest.param(b, id=f"{b.page.stem}:{b.line}") for b in BLOCKS if b.c
 ORDINARY = {"cp", "ls", "grep"}
 STAMP = Path(sys.prefix, ".installed")
 
-made_by_make = pytest.mark.skipif(not STAMP.exists(), reason="the environment was not made by `make setup`")
+needs_make_setup = pytest.mark.skipif(not STAMP.exists(), reason="the environment was not made by `make setup`")
 
 
 @pytest.fixture(scope="module")
@@ -43,21 +43,21 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@made_by_make
+@needs_make_setup
 @pytest.mark.whole
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_does_what_it_says(page: Path, scratch: ScratchProject) -> None:
     scratch.read_up_to(page)
 
 
-@made_by_make
+@needs_make_setup
 @pytest.mark.long
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_does_what_it_says_when_it_also_trains(page: Path, long_scratch: ScratchProject) -> None:
     long_scratch.read_up_to(page)
 
 
-@made_by_make
+@needs_make_setup
 @pytest.mark.parametrize("block", COMMANDS)
 def test_a_command_exists_with_its_options(block: Block, copy: Path) -> None:
     for typed in block.commands:
@@ -78,9 +78,9 @@ def spelled_out(typed: str, folder: Path) -> Iterator[list[str]]:
     if words[0] != "make":
         yield words
         return
-    ran = run(["make", "-n", *words[1:]], folder)
-    assert ran.returncode == 0, ran.stdout
-    recipe = [shlex.split(line) for line in ran.stdout.splitlines() if line.startswith(".venv/bin/python -m ")]
+    completed = run(["make", "-n", *words[1:]], folder)
+    assert completed.returncode == 0, completed.stdout
+    recipe = [shlex.split(line) for line in completed.stdout.splitlines() if line.startswith(".venv/bin/python -m ")]
     assert recipe, f"`make {words[1]}` runs nothing of the project"
     yield from recipe
 

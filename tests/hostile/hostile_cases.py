@@ -16,19 +16,19 @@ READ = "read"
 
 def with_code(sources: Iterable[str]) -> Notebook:
     """The toy's notebook with cells of the student's own below it."""
-    made = toy.submission()
-    made["cells"] += [toy.code_cell(source, f"q{number}") for number, source in enumerate(sources)]
-    return made
+    notebook = toy.submission()
+    notebook["cells"] += [toy.code_cell(source, f"q{number}") for number, source in enumerate(sources)]
+    return notebook
 
 
 def with_outputs(*outputs: dict[str, Any], source: str = "x = 1", cells: int = 1) -> Notebook:
     """The toy's notebook with cells that were submitted with these outputs."""
-    made = with_code(f"{source}  # {number}" for number in range(cells))
-    for cell in made["cells"][-cells:]:
+    notebook = with_code(f"{source}  # {number}" for number in range(cells))
+    for cell in notebook["cells"][-cells:]:
         cell["outputs"], cell["execution_count"] = list(outputs), 1
-    for number, cell in enumerate(made["cells"][: -cells or None]):  # the reader shows outputs at other cells
+    for number, cell in enumerate(notebook["cells"][: -cells or None]):  # the reader shows outputs at other cells
         cell["outputs"] = list(outputs) if number < cells else []
-    return made
+    return notebook
 
 
 def text(kind: str, content: Any, times: int = 1) -> list[dict[str, Any]]:
@@ -40,10 +40,10 @@ def stream(content: str) -> dict[str, Any]:
 
 
 def prose(source: str, cells: int = 1, kind: str = "markdown") -> Notebook:
-    made = toy.submission()
+    notebook = toy.submission()
     for number in range(cells):
-        made["cells"].append({"cell_type": kind, "id": f"m{number}", "metadata": {}, "source": source})
-    return made
+        notebook["cells"].append({"cell_type": kind, "id": f"m{number}", "metadata": {}, "source": source})
+    return notebook
 
 
 def chain(cells: int, each: int) -> list[str]:

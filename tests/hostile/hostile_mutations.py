@@ -28,16 +28,16 @@ Place = tuple[Any, Any]
 
 def places(value: Any) -> list[Place]:
     """Every (container, key) of a JSON value."""
-    found: list[Place] = []
+    pairs: list[Place] = []
     todo = [value]
     while todo:
         container = todo.pop()
         keys = list(container) if isinstance(container, dict) else range(len(container))
         for key in keys:
-            found.append((container, key))
+            pairs.append((container, key))
             if isinstance(container[key], dict | list):
                 todo.append(container[key])
-    return found
+    return pairs
 
 
 def json_damaged(text: str, damage: Sequence[tuple[str, int, int, Any]]) -> Any:

@@ -43,11 +43,11 @@ NAMES = {item: spec.annotated_names for item, spec in TwoNumbers.items.items()}
 TEMPLATE, RUBRIC = notebook.template(), running.rubric()
 
 
-def read_all(made: Notebook, path: Path) -> str:
+def read_all(input_notebook: Notebook, path: Path) -> str:
     """The result of the notebook: one line, or "read", when every page of its run has been drawn."""
-    path.write_text(json.dumps(made))
-    outputs = [cell.get("outputs", []) for cell in made["cells"] if is_code(cell)]
-    del made
+    path.write_text(json.dumps(input_notebook))
+    outputs = [cell.get("outputs", []) for cell in input_notebook["cells"] if is_code(cell)]
+    del input_notebook
     try:
         submission = read_submission(path, max_mb=100, max_cells=1000)
     except SubmissionError as error:
@@ -58,18 +58,18 @@ def read_all(made: Notebook, path: Path) -> str:
     runs = [CellRun(index, CellStatus.OK, 0.1) for index, cell in enumerate(cells) if is_code(cell)]
     # The run has the submitted outputs, at other cells.
     again = {run.index: list(clean_outputs(shown)) for run, shown in zip(runs, reversed(outputs), strict=False)}
-    ran = executed_notebook(restored.notebook, {run.index: run for run in runs}, again)
-    differing = compare_saved(submission.notebook, restored, ran, runs)
-    dump_notebook(ran)
+    executed = executed_notebook(restored.notebook, {run.index: run for run in runs}, again)
+    differing = compare_saved(submission.notebook, restored, executed, runs)
+    dump_notebook(executed)
     remarks = (*submission.remarks, *restored.remarks, *differing)
-    drawn = sum(map(len, pages(ran, remarks, runs)))
+    drawn = sum(map(len, pages(executed, remarks, runs)))
     names = implemented_names(TwoNumbers())
     two = {key: asked_source(submission.notebook, names) for key in ("one", "two")}
     similar_pairs(two, asked_source(TEMPLATE, names))
     return f"read, {drawn / 1e6:.0f} MB of pages"
 
 
-def pages(ran: Notebook, remarks: tuple[Remark, ...], runs: list[CellRun]) -> tuple[str, str]:
+def pages(executed: Notebook, remarks: tuple[Remark, ...], runs: list[CellRun]) -> tuple[str, str]:
     """The student's page and the staff's."""
     items = item_verdicts(Evidence({}, {}, {}), RUBRIC, TwoNumbers().checks)
     report = GradeReport(
@@ -89,7 +89,7 @@ def pages(ran: Notebook, remarks: tuple[Remark, ...], runs: list[CellRun]) -> tu
         wall_s=1.0,
         created="2026-01-01T00:00:00+00:00",
     )
-    view = make_view(ran, NAMES, runs)
+    view = make_view(executed, NAMES, runs)
     return feedback_html(report, (), view, NAMES), report_html(report)
 
 
@@ -104,9 +104,9 @@ def measure(named: Mapping[str, Make], path: Path) -> None:
     read_all(notebook.submission(), path)
     before = peak_mb()
     for name, make in named.items():
-        made = make()
+        input_notebook = make()
         began = time.process_time()
-        became = read_all(made, path)
+        became = read_all(input_notebook, path)
         took = time.process_time() - began
         print(f"{took:.2f}\t{peak_mb() - before:.0f}\t{name}\t{became.removeprefix(str(path.parent))}", flush=True)
 

@@ -91,41 +91,41 @@ def repeated(rng: random.Random, shapes: tuple[str, ...], size: int) -> str:
     return (unit * (size // len(unit) + 1))[:size]
 
 
-def code(rng: random.Random, made: Notebook, size: int) -> None:
+def code(rng: random.Random, notebook: Notebook, size: int) -> None:
     """Code in one cell or in many, of statements or in one line, sometimes with names of its own on each."""
     count = rng.choice((1, 1, 3, 40))
     for number in range(count):
         source = repeated(rng, rng.choice((STATEMENTS, EXPRESSIONS)), size // count)
         if rng.random() < 0.2:
             source = "".join(f"n{number}_{n}=n{number}_{n + 1}\n" for n in range(size // count // 14))
-        made["cells"].insert(rng.randint(0, len(made["cells"])), toy.code_cell(source, f"s{number}"))
+        notebook["cells"].insert(rng.randint(0, len(notebook["cells"])), toy.code_cell(source, f"s{number}"))
 
 
-def code_in_given_cells(rng: random.Random, made: Notebook, size: int) -> None:
+def code_in_given_cells(rng: random.Random, notebook: Notebook, size: int) -> None:
     """The template's own cells with so much code below them, or one of them among other code."""
-    for cell in filter(is_code, made["cells"]):
+    for cell in filter(is_code, notebook["cells"]):
         if rng.random() < 0.5:
             added = repeated(rng, rng.choice((STATEMENTS, EXPRESSIONS)), size // 4)
             cell["source"] += rng.choice(("\n", "\n\n\n", " ")) + added
 
 
-def copies(rng: random.Random, made: Notebook, size: int) -> None:
+def copies(rng: random.Random, notebook: Notebook, size: int) -> None:
     """The template's cells hundreds of times: as they are, merged, split, or with a line more."""
-    known = [cell["source"] for cell in made["cells"] if is_code(cell)]
+    known = [cell["source"] for cell in notebook["cells"] if is_code(cell)]
     for number in range(min(900, size // 100)):
         source = "\n".join(rng.choices(known, k=rng.choice((1, 1, 2))))
         lines = source.split("\n")
         source = rng.choice((source, f"{source}\nx = {number}", "\n".join(lines[: rng.randint(1, len(lines))])))
-        made["cells"].append(toy.code_cell(source, rng.choice((f"c{number}", "setup", "one"))))
+        notebook["cells"].append(toy.code_cell(source, rng.choice((f"c{number}", "setup", "one"))))
 
 
-def prose(rng: random.Random, made: Notebook, size: int) -> None:
+def prose(rng: random.Random, notebook: Notebook, size: int) -> None:
     """Markdown and raw cells."""
     count = rng.choice((1, 5, 40))
     for number in range(count):
         kind = rng.choice(("markdown", "markdown", "markdown", "raw"))
         text = {"cell_type": kind, "id": f"m{number}", "metadata": {}, "source": repeated(rng, MARKS, size // count)}
-        made["cells"].insert(rng.randint(0, len(made["cells"])), text)
+        notebook["cells"].insert(rng.randint(0, len(notebook["cells"])), text)
 
 
 def output(rng: random.Random, text: str) -> dict[str, Any]:
@@ -143,9 +143,9 @@ def output(rng: random.Random, text: str) -> dict[str, Any]:
     )
 
 
-def outputs(rng: random.Random, made: Notebook, size: int) -> None:
+def outputs(rng: random.Random, notebook: Notebook, size: int) -> None:
     """Thousands of outputs, or a few large ones, in one cell or in all."""
-    cells = [cell for cell in made["cells"] if is_code(cell)]
+    cells = [cell for cell in notebook["cells"] if is_code(cell)]
     chosen = rng.choice((cells, [rng.choice(cells)]))
     for cell in chosen:
         count = min(rng.choice((1, 10, 100, 2000)), size // 20) // len(chosen) + 1
@@ -160,7 +160,7 @@ CHANGES: tuple[Change, ...] = (code, code_in_given_cells, copies, prose, outputs
 def shaped(seed: int, size: int) -> Notebook:
     """The toy's notebook with one to three hostile changes of about `size` characters each."""
     rng = random.Random(seed)
-    made = toy.submission()
+    notebook = toy.submission()
     for change in rng.choices(CHANGES, k=rng.choice((1, 1, 2, 3))):
-        change(rng, made, rng.choice((size, size, size // 4)))
-    return made
+        change(rng, notebook, rng.choice((size, size, size // 4)))
+    return notebook

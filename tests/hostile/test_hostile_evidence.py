@@ -130,9 +130,9 @@ def test_stored_evidence_with_damaged_faults_is_loaded_or_refused(form: Form, tm
     header, numbers = parts(save_evidence(STORED))
 
     def faulty(damage: Any) -> None:
-        made = json.loads(header)
-        made["__metadata__"]["faults"] = json.dumps(json_damaged(made["__metadata__"]["faults"], damage))
-        check_stored(tmp_path / "evidence", whole(made, numbers))
+        fields = json.loads(header)
+        fields["__metadata__"]["faults"] = json.dumps(json_damaged(fields["__metadata__"]["faults"], damage))
+        check_stored(tmp_path / "evidence", whole(fields, numbers))
 
     form.holds(JSON_DAMAGE, faulty)
 

@@ -50,7 +50,7 @@ NOTEBOOK = running.restored(notebook.submission()).notebook
 Frame = tuple[str, bytes]
 
 
-def said(content: object) -> bytes:
+def json_bytes(content: object) -> bytes:
     return json.dumps(content).encode()
 
 
@@ -64,7 +64,7 @@ def honest() -> list[Frame]:
     }
     sent: list[frames.Frame] = []
     for index in range(4):
-        outputs = said([stream, picture])
+        outputs = json_bytes([stream, picture])
         sent += [At(cell=index), Cell(index, CellStatus.OK, 0.25 + index, outputs=outputs)]
     for address, arrays in (
         (Address.of("components", "one", "function"), {"y": 2 * X}),
@@ -88,8 +88,8 @@ def received(stream: io.BytesIO) -> tuple[Inbox, str]:
     try:
         while (frame := read_frame(stream, inbox.room_bytes)) is not None:
             name, data = frame
-            if isinstance(came := inbox.put(name, data), Want):
-                giver(came.stage, inbox)
+            if isinstance(request := inbox.put(name, data), Want):
+                giver(request.stage, inbox)
     except WireError as error:
         return inbox, str(error)
     return inbox, ""
@@ -111,7 +111,7 @@ def check(stream: bytes) -> Inbox:
     items = item_verdicts(merge_evidence(evidence, evidence), RUBRIC, TOY.checks)
     assert all(0 <= item.points_milli <= item.max_points_milli for item in items)
     save_evidence(evidence)
-    outputs = {index: list(clean_outputs(found)) for index, found in inbox.outputs.items()}
+    outputs = {index: list(clean_outputs(cell_outputs)) for index, cell_outputs in inbox.outputs.items()}
     dump_notebook(executed_notebook(NOTEBOOK, inbox.cells, outputs)).encode()
     return inbox
 
@@ -139,15 +139,15 @@ def _readable(data: bytes) -> Any:
 
 
 def as_frames(damaged: Any) -> list[Frame]:
-    made = []
+    frame_list = []
     for entry in damaged if isinstance(damaged, list) else [damaged]:
         name, content = entry if isinstance(entry, list) and len(entry) == 2 else ("at", entry)
         if isinstance(content, str) and content.startswith("base64:"):
             data = base64.b64decode(content.removeprefix("base64:").encode("ascii", "replace") + b"==")
         else:
-            data = said(content) if content != "" else b""
-        made.append((name if isinstance(name, str) else json.dumps(name), data))
-    return made
+            data = json_bytes(content) if content != "" else b""
+        frame_list.append((name if isinstance(name, str) else json.dumps(name), data))
+    return frame_list
 
 
 def test_frames_of_an_ordinary_run_are_stored_unchanged() -> None:
@@ -205,8 +205,8 @@ def test_the_outputs_of_all_cells_together_are_bounded_and_commas_in_a_text_do_n
 
 def test_endless_frames_end_the_run_and_are_not_all_reported() -> None:
     inbox = Inbox(RUBRIC.limits)
-    told = sum(inbox.put("at", b'{"cell": 1}') is not None for _ in range(MAX_FRAMES))
-    assert told == At.bound.frames
+    reports = sum(inbox.put("at", b'{"cell": 1}') is not None for _ in range(MAX_FRAMES))
+    assert reports == At.bound.frames
     with pytest.raises(WireError, match="frames"):
         inbox.put("done", b"")
 

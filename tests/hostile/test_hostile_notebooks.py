@@ -37,11 +37,11 @@ OUTPUTS: list[dict[str, Any]] = [
 ]
 
 
-def with_outputs(made: Notebook) -> str:
-    for cell in made["cells"]:
+def with_outputs(bare_notebook: Notebook) -> str:
+    for cell in bare_notebook["cells"]:
         if cell["cell_type"] == "code":
             cell["outputs"], cell["execution_count"] = OUTPUTS, 1
-    return json.dumps(made)
+    return json.dumps(bare_notebook)
 
 
 TOY = with_outputs(notebook.submission(["import os\nx = 1"]))
@@ -64,9 +64,9 @@ def check(path: Path, content: bytes, template: Notebook) -> None:
         return
     restored = restore_given(submission.notebook, template)
     assert len(restored.roles) == len(restored.notebook["cells"])
-    for made in (submission.notebook, restored.notebook):
-        json.dumps(made, allow_nan=False, ensure_ascii=False).encode()  # no lone surrogate, no NaN
-        dump_notebook(made).encode()
+    for version in (submission.notebook, restored.notebook):
+        json.dumps(version, allow_nan=False, ensure_ascii=False).encode()  # no lone surrogate, no NaN
+        dump_notebook(version).encode()
     nbformat.validate(nbformat.from_dict(restored.notebook))
     plan = first_plan(restored, TwoNumbers(), {}, RUBRIC.limits)
     frame = plan_frame(plan, RUBRIC.interface, RUBRIC.limits)
@@ -128,11 +128,11 @@ CODE = st.lists(st.sampled_from(PIECES) | st.text(max_size=8), max_size=12).map(
 @FORMS
 def test_a_notebook_with_any_text_as_code_is_read(form: Form, tmp_path: Path) -> None:
     def coded(sources: list[str]) -> None:
-        made = notebook.submission()
+        submission = notebook.submission()
         for index, source in enumerate(sources):
-            made["cells"].insert(3 * index % len(made["cells"]), notebook.code_cell(source, f"c{index}"))
-        made["cells"][2]["source"] = sources[0]
-        check(tmp_path / "x.ipynb", json.dumps(made).encode(), TEMPLATES["toy"])
+            submission["cells"].insert(3 * index % len(submission["cells"]), notebook.code_cell(source, f"c{index}"))
+        submission["cells"][2]["source"] = sources[0]
+        check(tmp_path / "x.ipynb", json.dumps(submission).encode(), TEMPLATES["toy"])
 
     form.holds(st.lists(CODE, min_size=1, max_size=3), coded)
 
@@ -209,8 +209,8 @@ def test_honest_oddities_are_read(name: str, tmp_path: Path) -> None:
     path = tmp_path / "x.ipynb"
     path.write_bytes(READ[name]())
     kept = [cell["source"] for cell in read(path).notebook["cells"]]
-    wanted = [cell["source"] for cell in notebook.submission()["cells"]]
-    assert kept[: len(wanted)] == wanted
+    expected = [cell["source"] for cell in notebook.submission()["cells"]]
+    assert kept[: len(expected)] == expected
     assert PICTURE in kept or name != "a picture in base64 inside code"
     check(path, path.read_bytes(), TEMPLATES["toy"])
 

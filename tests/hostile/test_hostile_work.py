@@ -62,8 +62,8 @@ def reader(*arguments: object) -> Sequence[Read]:
 )
 def test_a_small_file_makes_little_work(family: int, name: str) -> None:
     cases = (CODE, PAGES)[family]
-    found = {read.name: read for read in reader(*cases)}
-    read = found.get(name) or found["the next one"]
+    reads_by_name = {read.name: read for read in reader(*cases)}
+    read = reads_by_name.get(name) or reads_by_name["the next one"]
     read.check()
     if cases[name][1] == READ:
         assert read.became.startswith("read")
@@ -73,12 +73,12 @@ def test_a_small_file_makes_little_work(family: int, name: str) -> None:
 
 
 def check_seeds(first: int, count: int) -> None:
-    found = reader(first, count)
-    for read in found:
+    reads = reader(first, count)
+    for read in reads:
         read.check()
-    slowest, refused = max(found, key=lambda read: read.seconds), [read for read in found if read.became[:4] != "read"]
-    print(f"\n{len(found)} read, {len(refused)} refused, slowest {slowest}, at most {found[-1].peak_mb:.0f} MB")
-    assert len(found) == count
+    slowest, refused = max(reads, key=lambda read: read.seconds), [read for read in reads if read.became[:4] != "read"]
+    print(f"\n{len(reads)} read, {len(refused)} refused, slowest {slowest}, at most {reads[-1].peak_mb:.0f} MB")
+    assert len(reads) == count
 
 
 def test_some_made_up_notebooks_make_little_work() -> None:

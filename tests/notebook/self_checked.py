@@ -38,16 +38,16 @@ DRAWING = ("plots", "comparison")  # given cells that show pictures
 
 def variables(notebook: Notebook) -> dict[str, Any]:
     """What the notebook's cells define, with invented images; a cell that fails defines what it got to."""
-    found: dict[str, Any] = {"__name__": "__main__"}
+    names: dict[str, Any] = {"__name__": "__main__"}
     for cell in filter(is_code, notebook["cells"]):
         source = IMAGES if cell["id"] == "data" else source_of(cell)
         if cell["metadata"]["grader"]["role"] in ("given", "constants", "task") and cell["id"] not in DRAWING:
             with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SyntaxError):
-                exec(compile(source, f"<ipykernel {cell['id']}>", "exec"), found)
-    return found
+                exec(compile(source, f"<ipykernel {cell['id']}>", "exec"), names)
+    return names
 
 
-def said(names: dict[str, Any], item: str) -> str:
+def self_check_output(names: dict[str, Any], item: str) -> str:
     """What `self_check` prints about the task."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
@@ -67,5 +67,5 @@ def concerned(name: str) -> Iterator[str]:
 def flagged(name: str) -> list[str]:
     """The lines that tell the entry's author that something is not as expected."""
     names = variables(corpus.build(name))
-    lines = [line for item in concerned(name) for line in said(names, item).splitlines()]
+    lines = [line for item in concerned(name) for line in self_check_output(names, item).splitlines()]
     return [line for line in lines if "✗" in line or "–" in line]

@@ -162,9 +162,9 @@ def test_each_line_to_try_prints_what_the_text_promises() -> None:
     names = variables(strip_markers(REFERENCE))
     promised = {cell["id"]: TRIED.search(source_of(cell)) for cell in template()["cells"] if cell["id"][:4] == "try-"}
     assert len(promised) == 9
-    for identity, found in promised.items():
-        assert found is not None, identity
-        expected, line = found.groups()
+    for identity, match in promised.items():
+        assert match is not None, identity
+        expected, line = match.groups()
         assert f"`{eval(line, names)!r}`" in expected, identity
 
 
@@ -172,8 +172,8 @@ def test_the_table_at_the_top_is_the_rubric() -> None:
     rows = re.findall(r"^\|(.*)\|(.*)\|(.*)\|(.*)\|$", source_of(cell_of(template(), "title")), re.MULTILINE)[2:]
     for column, part in ((0, "vae"), (2, "cvae")):
         listed = {row[column].strip(): row[column + 1].strip() for row in rows if row[column].strip()}
-        wanted = {item["title"]: str(item["points"]) for item in RUBRIC["items"] if item["id"].startswith(f"{part}.")}
-        assert listed == wanted | {"**Sum**": f"**{RUBRIC['points'][part]}**"}
+        expected = {item["title"]: str(item["points"]) for item in RUBRIC["items"] if item["id"].startswith(f"{part}.")}
+        assert listed == expected | {"**Sum**": f"**{RUBRIC['points'][part]}**"}
 
 
 def test_every_todo_names_the_points_of_its_item() -> None:
@@ -191,7 +191,7 @@ def test_every_todo_names_the_points_of_its_item() -> None:
 
 
 def test_the_pictures_in_the_text_are_small_and_described() -> None:
-    pictures = [found for cell in template()["cells"] for found in PICTURE.findall(source_of(cell))]
+    pictures = [picture for cell in template()["cells"] for picture in PICTURE.findall(source_of(cell))]
     assert len(pictures) == 2
     assert sum(len(data) for _, data in pictures) < 60_000
     for described, data in pictures:
@@ -240,8 +240,8 @@ def test_the_notebook_holds_its_files_as_they_are(capsys: pytest.CaptureFixture[
 def test_several_files_become_one_text_without_the_imports_between_them() -> None:
     one = '"""What it is for."""\n\nimport sys\nfrom typing import (\n    Any,\n)\n\nLEAST = 2\n'
     two = '"""More."""\n\nimport sys\nimport abc\n\nfrom grader.one import LEAST\n\n\ndef most():\n    return LEAST\n'
-    wanted = "import abc\nimport sys\nfrom typing import Any\n\n\nLEAST = 2\n\n\ndef most():\n    return LEAST"
-    assert one_text([one, two]) == wanted
+    expected = "import abc\nimport sys\nfrom typing import Any\n\n\nLEAST = 2\n\n\ndef most():\n    return LEAST"
+    assert one_text([one, two]) == expected
 
 
 def test_a_stale_cell_is_reported_and_written_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,7 +60,7 @@ def remarks(
     return compare_saved(saved, restored, executed, runs)
 
 
-def told(saved: str, again: str, status: str = "ok") -> tuple[Remark, ...]:
+def remarks_on_training(saved: str, again: str, status: str = "ok") -> tuple[Remark, ...]:
     return remarks(run_once({TRAIN: [stdout(saved)]}), {TRAIN: [stdout(again)]}, {TRAIN: status})
 
 
@@ -100,7 +100,7 @@ def test_the_reference_s_own_outputs_fit_a_run_with_other_seeds(tmp_path: Path) 
     ],
 )
 def test_noise_does_not_count_as_a_contradiction(again: list[float]) -> None:
-    assert told(curve(CURVE), curve(again)) == ()
+    assert remarks_on_training(curve(CURVE), curve(again)) == ()
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_noise_does_not_count_as_a_contradiction(again: list[float]) -> None:
     ],
 )
 def test_contradictions_are_reported_with_both_sides(saved: list[float], again: list[float], says: str) -> None:
-    (remark,) = told(curve(saved), curve(again))
+    (remark,) = remarks_on_training(curve(saved), curve(again))
     assert (remark.kind, remark.cell, remark.needs_person) == ("outputs_differ", index_of(handed_in(), TRAIN), True)
     assert says in remark.message
     assert remark.message.endswith("; please check.")
@@ -138,8 +138,8 @@ def test_contradictions_are_reported_with_both_sides(saved: list[float], again: 
 )
 def test_other_ways_of_printing_a_loss_are_recognised(line: str) -> None:
     half = [value / 2 for value in CURVE]
-    assert told(curve(CURVE, line), curve(CURVE, line)) == ()
-    assert [remark.kind for remark in told(curve(CURVE, line), curve(half, line))] == ["outputs_differ"]
+    assert remarks_on_training(curve(CURVE, line), curve(CURVE, line)) == ()
+    assert [remark.kind for remark in remarks_on_training(curve(CURVE, line), curve(half, line))] == ["outputs_differ"]
 
 
 @pytest.mark.parametrize(
@@ -154,25 +154,26 @@ def test_other_ways_of_printing_a_loss_are_recognised(line: str) -> None:
     ],
 )
 def test_numbers_other_than_losses_give_no_contradiction(saved: str, again: str) -> None:
-    assert [remark.kind for remark in told(saved, again) if remark.kind == "outputs_differ"] == []
+    assert [remark.kind for remark in remarks_on_training(saved, again) if remark.kind == "outputs_differ"] == []
 
 
 def test_a_final_number_is_compared_more_loosely() -> None:
-    assert told("final loss: 106.0\n", "final loss: 120.0\n") == ()
-    (remark,) = told("final loss: 106.0\n", "final loss: 180.0\n")
+    assert remarks_on_training("final loss: 106.0\n", "final loss: 120.0\n") == ()
+    (remark,) = remarks_on_training("final loss: 106.0\n", "final loss: 180.0\n")
     assert [(row.what, row.saved, row.again) for row in remark.beside] == [("final loss", "106.0", "180.0")]
 
 
 def test_a_run_that_was_cut_short_is_compared_up_to_its_end() -> None:
-    assert told(curve(CURVE), curve(CURVE)[:60], "timeout") == ()
-    assert [r.kind for r in told(curve(CURVE), curve([900.0] * 3, "epoch {n:2d}/10: loss {value:.2f}"), "timeout")] == [
-        "outputs_differ"
-    ]
-    assert told(curve(CURVE), "", "died") == ()
+    assert remarks_on_training(curve(CURVE), curve(CURVE)[:60], "timeout") == ()
+    assert [
+        r.kind
+        for r in remarks_on_training(curve(CURVE), curve([900.0] * 3, "epoch {n:2d}/10: loss {value:.2f}"), "timeout")
+    ] == ["outputs_differ"]
+    assert remarks_on_training(curve(CURVE), "", "died") == ()
 
 
 def test_cells_that_were_left_out_of_the_run_are_not_compared() -> None:
-    assert told(curve(CURVE), "", "left out") == ()
+    assert remarks_on_training(curve(CURVE), "", "left out") == ()
 
 
 def test_errors_on_one_side_alone_are_reported() -> None:
@@ -206,9 +207,9 @@ def test_execution_counts_out_of_order_are_reported_without_manual_review(counts
     notebook = run_once({})
     first, second = (cell for cell in notebook["cells"] if cell["id"] in ("model", "train"))
     first["execution_count"], second["execution_count"] = counts
-    first_told = next(r for r in remarks(notebook, {}) if r.kind == "cells_run_out_of_order")
-    assert "do not come from a single run from top to bottom" in first_told.message
-    assert not first_told.needs_person
+    remark = next(r for r in remarks(notebook, {}) if r.kind == "cells_run_out_of_order")
+    assert "do not come from a single run from top to bottom" in remark.message
+    assert not remark.needs_person
 
 
 def test_gaps_between_execution_counts_are_not_reported() -> None:
@@ -220,8 +221,8 @@ def test_gaps_between_execution_counts_are_not_reported() -> None:
 
 @given(st.text(max_size=400) | st.text("loss 0123456789.e-+#\r\n/:naif", max_size=400), st.booleans())
 def test_no_text_breaks_the_comparison(text: str, complete: bool) -> None:
-    found = list(contradictions(read_curves(text), read_curves(text[::-1]), is_complete=complete))
-    assert all(len(one.rows) <= 9 for one in found)
+    differences = list(contradictions(read_curves(text), read_curves(text[::-1]), is_complete=complete))
+    assert all(len(one.rows) <= 9 for one in differences)
     assert list(contradictions(read_curves(text), read_curves(text), is_complete=complete)) == []
 
 
@@ -244,10 +245,10 @@ def test_output_of_other_cells_does_not_prevent_the_comparison_of_training() -> 
     notebook["cells"] = [*({**flood, "id": f"flood{n}"} for n in range(20)), *notebook["cells"]]
     floods = {f"flood{n}": flood["outputs"] for n in range(20)}
     worse = [value * 1.5 for value in CURVE]
-    found = remarks(notebook, {TRAIN: [stdout(curve(worse))], **floods})
-    differ = [remark for remark in found if remark.kind == "outputs_differ"]
+    all_remarks = remarks(notebook, {TRAIN: [stdout(curve(worse))], **floods})
+    differ = [remark for remark in all_remarks if remark.kind == "outputs_differ"]
     assert [remark.cell for remark in differ] == [20 + index_of(handed_in(), TRAIN)]
-    (left_out,) = (remark for remark in found if remark.kind == "outputs_not_compared")
+    (left_out,) = (remark for remark in all_remarks if remark.kind == "outputs_not_compared")
     assert "were not compared with the saved outputs" in left_out.message
     assert not left_out.needs_person
 

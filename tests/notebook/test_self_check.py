@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from self_checked import ASKS, ITEMS, REFERENCE, ROOT, flagged, said, variables
+from self_checked import ASKS, ITEMS, REFERENCE, ROOT, flagged, self_check_output, variables
 from whole_notebook import cell_of, handed_in, solved, template
 
 from grader.audit import corpus
@@ -68,7 +68,7 @@ def with_regions(**regions: str) -> dict[str, Any]:
 @pytest.mark.parametrize("item", ITEMS)
 def test_the_reference_passes_quickly_with_a_single_line(sound: dict[str, Any], item: str) -> None:
     start = time.process_time()
-    text = said(sound, item)
+    text = self_check_output(sound, item)
     assert time.process_time() - start < 2
     assert re.fullmatch(rf"{item}: \d+ passed\n", text)
 
@@ -82,13 +82,13 @@ def of_code() -> list[str]:
     """The wrong solutions that lose points without any training."""
     trained = {"reconstruction", "generation"}
     drawn = {"vae.generation", "cvae.generation"}
-    found = []
+    names = []
     for name in corpus.names("wrong"):
         entry = corpus.entry(name)
         sampling = set(entry.loses) <= drawn and any(region.startswith("sample") for region in entry.regions)
         if sampling or not {item.partition(".")[2] for item in entry.loses} & trained:
-            found.append(name)
-    return found
+            names.append(name)
+    return names
 
 
 @pytest.mark.parametrize("name", of_code())
@@ -102,39 +102,45 @@ UNWRITTEN = ("Encoder.__init__", "Decoder.__init__", "VAE.reparameterize", "vae_
 def test_an_unwritten_task_prints_one_line_that_names_its_own_code() -> None:
     names = variables(template())
     for item, function in zip(ITEMS, UNWRITTEN, strict=False):
-        assert said(names, item) == f"{item}: – not written yet: {function}\n"
+        assert self_check_output(names, item) == f"{item}: – not written yet: {function}\n"
     for item in ITEMS[len(UNWRITTEN) :]:
-        (line,) = said(names, item).splitlines()
+        (line,) = self_check_output(names, item).splitlines()
         assert line.startswith(f"{item}: – not written yet: ")
     nothing = with_regions(**{"VAE.reparameterize": "pass", "vae_loss": "pass"})
-    assert said(nothing, "vae.reparameterization") == (
+    assert self_check_output(nothing, "vae.reparameterization") == (
         "vae.reparameterization: – not written yet: reparameterize returns nothing\n"
     )
-    assert said(nothing, "vae.loss") == "vae.loss: – not written yet: vae_loss returns nothing\n"
+    assert self_check_output(nothing, "vae.loss") == "vae.loss: – not written yet: vae_loss returns nothing\n"
 
 
 def test_a_task_that_needs_unwritten_or_undefined_code_says_which() -> None:
     unwritten = with_regions(vae_loss="raise NotImplementedError('vae_loss is not implemented yet: see The loss')")
-    assert said(unwritten, "vae.training") == (
+    assert self_check_output(unwritten, "vae.training") == (
         "vae.training: – not checked: it needs vae_loss, which is not written yet\n"
     )
     names = variables(corpus.build(corpus.REFERENCE))
     del names["vae_loss"]
-    assert said(names, "vae.training") == "vae.training: – not checked: it needs vae_loss, which is not defined\n"
-    assert said(names, "vae.loss") == (
+    assert (
+        self_check_output(names, "vae.training")
+        == "vae.training: – not checked: it needs vae_loss, which is not defined\n"
+    )
+    assert self_check_output(names, "vae.loss") == (
         "vae.loss: – not checked: vae_loss is not defined. Run its cell, and fix any error that it shows.\n"
     )
     del names["Encoder"]
-    assert said(names, "vae.training") == "vae.training: – not checked: it needs Encoder, which is not defined\n"
+    assert (
+        self_check_output(names, "vae.training")
+        == "vae.training: – not checked: it needs Encoder, which is not defined\n"
+    )
     own = with_regions(vae_loss="raise NotImplementedError('later')")
-    assert said(own, "vae.loss") == "vae.loss: – not written yet: vae_loss\n"
+    assert self_check_output(own, "vae.loss") == "vae.loss: – not written yet: vae_loss\n"
 
 
 def test_a_kl_term_that_is_not_smallest_at_the_prior_names_the_place() -> None:
     wrong = "reconstruction = F.binary_cross_entropy(x_hat, x, reduction='sum') / len(x)\n"
     wrong += "kl = 0.5 * (mu.pow(2) + logvar).sum() / len(x)\nreturn reconstruction + kl, reconstruction, kl"
-    told = said(with_regions(vae_loss=wrong), "vae.loss")
-    assert "0, at mu = 0, logvar = 0; yours is lower (-4) at mu = 0, logvar = -1: compare every term" in told
+    output = self_check_output(with_regions(vae_loss=wrong), "vae.loss")
+    assert "0, at mu = 0, logvar = 0; yours is lower (-4) at mu = 0, logvar = -1: compare every term" in output
 
 
 def test_each_task_is_checked_without_the_unwritten_ones(sound: dict[str, Any]) -> None:
@@ -142,8 +148,8 @@ def test_each_task_is_checked_without_the_unwritten_ones(sound: dict[str, Any]) 
         source = cell_of(corpus.build(corpus.REFERENCE), "vae" if "." in name else "loss")
         names = variables(template())
         exec(source_of(source), names)
-        assert "✗" not in said(names, item)
-        assert "–" not in said(names, item)
+        assert "✗" not in self_check_output(names, item)
+        assert "–" not in self_check_output(names, item)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +166,7 @@ def test_each_task_is_checked_without_the_unwritten_ones(sound: dict[str, Any]) 
     ],
 )
 def test_any_error_in_the_code_is_shown_in_a_single_line(code: str, says: str) -> None:
-    assert says in said(with_regions(**{"VAE.reparameterize": code}), "vae.reparameterization")
+    assert says in self_check_output(with_regions(**{"VAE.reparameterize": code}), "vae.reparameterization")
 
 
 MISTAKES = {  # region, wrong code, item, and what its one line says
@@ -194,7 +200,7 @@ MISTAKES = {  # region, wrong code, item, and what its one line says
 def test_a_failed_check_is_one_plain_line_and_passed_ones_are_only_counted(
     regions: dict[str, str], item: str, says: str
 ) -> None:
-    first, *failures = said(with_regions(**regions), item).splitlines()
+    first, *failures = self_check_output(with_regions(**regions), item).splitlines()
     assert re.fullmatch(rf"{item}: \d+ passed, {len(failures)} failed", first)
     assert any(line.startswith(f"  ✗ {says}") for line in failures), failures
 
@@ -202,22 +208,24 @@ def test_a_failed_check_is_one_plain_line_and_passed_ones_are_only_counted(
 def test_an_endless_loop_is_stopped() -> None:
     names = with_regions(train_vae="while True:\n    pass")
     names["_LONGEST_S"] = 0.5
-    assert "✗ took longer than 0.5 s and was stopped: an endless loop, or a busy machine" in said(names, "vae.training")
+    assert "✗ took longer than 0.5 s and was stopped: an endless loop, or a busy machine" in self_check_output(
+        names, "vae.training"
+    )
 
 
 def test_a_slow_machine_is_not_a_failed_check() -> None:
     names = with_regions(train_vae="while True:\n    pass")
     names.update(_LONGEST_S=0.5, _USUAL_S=1e-6)
-    told = said(names, "vae.training")
-    assert "vae.training: – not checked to the end: this machine is slow, and 0.5 s were not enough" in told
+    output = self_check_output(names, "vae.training")
+    assert "vae.training: – not checked to the end: this machine is slow, and 0.5 s were not enough" in output
 
 
 def test_a_busy_machine_is_not_a_failed_check() -> None:
     names = with_regions(train_vae="import time\nwhile True:\n    time.sleep(1)")
     names["_PATIENCE_S"] = 0.5
-    told = said(names, "vae.training")
-    assert "vae.training: – not checked to the end: no result after 0.5 s" in told
-    assert "✗" not in told
+    output = self_check_output(names, "vae.training")
+    assert "vae.training: – not checked to the end: no result after 0.5 s" in output
+    assert "✗" not in output
 
 
 def test_checks_use_one_thread_and_restore_the_number_of_threads(
@@ -232,13 +240,15 @@ def test_checks_use_one_thread_and_restore_the_number_of_threads(
         return loss(*given)
 
     monkeypatch.setitem(sound, "vae_loss", counted)
-    said(sound, "vae.loss")
+    self_check_output(sound, "vae.loss")
     assert seen == {1}
     assert torch.get_num_threads() == 2
 
 
 def test_an_unknown_item_prints_the_known_ones(sound: dict[str, Any]) -> None:
-    assert said(sound, "vae.los").strip() == "self_check does not know 'vae.los'; it knows " + ", ".join(ASKS.values())
+    assert self_check_output(sound, "vae.los").strip() == "self_check does not know 'vae.los'; it knows " + ", ".join(
+        ASKS.values()
+    )
 
 
 def test_random_states_and_grad_mode_are_restored(sound: dict[str, Any]) -> None:
@@ -250,19 +260,19 @@ def test_random_states_and_grad_mode_are_restored(sound: dict[str, Any]) -> None
     before = state()
     with torch.no_grad():
         for item in ITEMS:
-            said(sound, item)
+            self_check_output(sound, item)
             assert not torch.is_grad_enabled()
     assert state() == before
 
 
 def test_the_same_code_gives_the_same_output_twice(sound: dict[str, Any]) -> None:
     for item in ("vae.encoder", "cvae.training"):
-        assert said(sound, item) == said(sound, item)
+        assert self_check_output(sound, item) == self_check_output(sound, item)
 
 
 def test_output_of_the_code_is_hidden(capfd: pytest.CaptureFixture[str]) -> None:
     names = with_regions(vae_loss="print('loss 3')\nraise NotImplementedError")
-    assert "loss 3" not in said(names, "vae.loss") + "".join(capfd.readouterr())
+    assert "loss 3" not in self_check_output(names, "vae.loss") + "".join(capfd.readouterr())
 
 
 def test_only_self_check_is_a_public_name(sound: dict[str, Any]) -> None:

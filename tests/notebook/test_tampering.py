@@ -102,8 +102,8 @@ def test_a_changed_constant_is_kept_and_reported_with_both_values(
             damage(edit(solved(), "constants", f"{name} = {written}", f"{name} = {mine}")), tmp_path
         )
         assert kinds(restored) == ["constant_changed"]
-        told = f"sets {name} to {mine} (template: {given}); the student's value was kept"
-        assert told in restored.remarks[0].message
+        sentence = f"sets {name} to {mine} (template: {given}); the student's value was kept"
+        assert sentence in restored.remarks[0].message
 
 
 @pytest.mark.parametrize("identity", ["setup", "constants", "data", "plots", "train-vae"])

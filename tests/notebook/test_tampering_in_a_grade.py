@@ -52,20 +52,20 @@ def test_the_page_and_the_json_show_both_sides(graded: Graded) -> None:
 
 
 def test_the_student_reads_neutral_sentences_and_no_numbers(graded: Graded) -> None:
-    told = json.loads((graded[1] / "results.json").read_bytes())["output"]
-    assert "GRADED WITHOUT ISOLATION" in told
-    assert told.count("This alone costs no points.") == 3
-    assert "0.01" not in told
+    output = json.loads((graded[1] / "results.json").read_bytes())["output"]
+    assert "GRADED WITHOUT ISOLATION" in output
+    assert output.count("This alone costs no points.") == 3
+    assert "0.01" not in output
 
 
 def test_the_terminal_shows_tampering_without_control_characters(graded: Graded) -> None:
     console = Console(width=200, record=True, file=(graded[1] / "terminal.txt").open("w"))
     print_report(graded[0], console, graded[1])
-    told = console.export_text()
+    text = console.export_text()
     console.file.close()
-    assert "'final loss', the submitted value ends at 0.01, this run's at 5.0; please check." in told
-    assert told.count("Graded without isolation") == 2
-    assert "\x1b" not in told
+    assert "'final loss', the submitted value ends at 0.01, this run's at 5.0; please check." in text
+    assert text.count("Graded without isolation") == 2
+    assert "\x1b" not in text
 
 
 def test_a_regrade_keeps_the_notes_on_tampering(graded: Graded) -> None:

@@ -90,11 +90,11 @@ def trained(restored: RestoredNotebook) -> dict[str, list[str]]:
 
 def starts(source: str) -> list[int]:
     """The first line of each statement, 0-based; the first statement takes what is above it."""
-    found = [
+    first_lines = [
         min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))]) - 1
         for node in ast.parse(source).body
     ]
-    return [0, *found[1:]]
+    return [0, *first_lines[1:]]
 
 
 def cut(notebook: Notebook, cell: dict[str, Any], lines: list[int]) -> Notebook:

@@ -32,10 +32,10 @@ def test_a_box_that_holds_gets_no_warning_and_its_points_are_final(isolation: st
 
 def test_without_namespaces_staff_read_what_is_weaker() -> None:
     assert isolation_remark(report("bubblewrap")) == isolation_remark(report("none")) == ""
-    for isolation, said in (("user: Landlock 7", False), ("user: no Landlock", True)):
+    for isolation, only_permissions in (("user: Landlock 7", False), ("user: no Landlock", True)):
         note = isolation_remark(report(isolation))
         assert note.startswith("Graded without namespaces, as a separate user: ")
-        assert ("only file permissions" in note) is said
+        assert ("only file permissions" in note) is only_permissions
         assert "Graded without namespaces" in report_html(report(isolation))
 
 

@@ -209,9 +209,9 @@ def refusal(path: Path) -> str:
     return str(error.value)
 
 
-@pytest.mark.parametrize(("old", "new", "said"), WRONG.values(), ids=WRONG.keys())
+@pytest.mark.parametrize(("old", "new", "parts"), WRONG.values(), ids=WRONG.keys())
 def test_a_wrong_rubric_is_refused_with_the_place_of_the_error(
-    tmp_path: Path, old: str, new: str, said: list[str]
+    tmp_path: Path, old: str, new: str, parts: list[str]
 ) -> None:
     text = running.rubric_text()
     assert old in text
@@ -219,7 +219,7 @@ def test_a_wrong_rubric_is_refused_with_the_place_of_the_error(
     path.write_text(text.replace(old, new, 1))
     line = refusal(path)
     assert line.startswith("rubric.yaml")
-    assert [part for part in said if part not in line] == []
+    assert [part for part in parts if part not in line] == []
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_a_rubric_extends_another_by_whole_keys(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "excerpt"),
     [
         ("extends: ../rubric.yaml\ntitel: Other", "titel"),
         ("extends: 5", "relative"),
@@ -284,7 +284,7 @@ def test_a_rubric_extends_another_by_whole_keys(tmp_path: Path) -> None:
         ("extends: list.yaml", "expected a rubric"),
     ],
 )
-def test_rubrics_that_cannot_be_extended_are_refused(tmp_path: Path, line: str, said: str) -> None:
+def test_rubrics_that_cannot_be_extended_are_refused(tmp_path: Path, line: str, excerpt: str) -> None:
     written(tmp_path, "")
     (tmp_path / "course").mkdir()
     path = tmp_path / "course" / "rubric.yaml"
@@ -292,4 +292,4 @@ def test_rubrics_that_cannot_be_extended_are_refused(tmp_path: Path, line: str, 
     (tmp_path / "course" / "list.yaml").write_text("- a")
     message = refusal(path)
     assert message.startswith("rubric.yaml")
-    assert said in message
+    assert excerpt in message

@@ -75,10 +75,10 @@ def shipped() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("place", "value", "said"), MUTATIONS, ids=[f"{p}-{n}" for n, (p, _, _) in enumerate(MUTATIONS)]
+    ("place", "value", "parts"), MUTATIONS, ids=[f"{p}-{n}" for n, (p, _, _) in enumerate(MUTATIONS)]
 )
 def test_a_single_error_is_refused_with_its_place(
-    shipped: dict[str, Any], tmp_path: Path, place: str, value: object, said: list[str]
+    shipped: dict[str, Any], tmp_path: Path, place: str, value: object, parts: list[str]
 ) -> None:
     path = tmp_path / "rubric.yaml"
     path.write_text(yaml.safe_dump(changed(shipped, place, value), sort_keys=False))
@@ -90,11 +90,11 @@ def test_a_single_error_is_refused_with_its_place(
     item = place.partition(" ")[0]
     if "." in item and not place.endswith((" id", " points")):
         assert f"item '{item}'" in line
-    assert [part for part in said if part not in line] == []
+    assert [part for part in parts if part not in line] == []
 
 
 @pytest.mark.parametrize(
-    ("identity", "check", "said"),
+    ("identity", "check", "comparison"),
     [
         ("vae.reconstruction", "reconstructions_keep_their_digit", "below full_at, because a larger"),
         ("vae.reconstruction", "reconstructions_resemble_the_images", "below full_at, because a larger"),
@@ -104,14 +104,14 @@ def test_a_single_error_is_refused_with_its_place(
     ],
 )
 def test_the_two_ends_of_partial_credit_cannot_be_exchanged(
-    shipped: dict[str, Any], tmp_path: Path, identity: str, check: str, said: str
+    shipped: dict[str, Any], tmp_path: Path, identity: str, check: str, comparison: str
 ) -> None:
     content = copy.deepcopy(shipped)
     item = next(item for item in content["items"] if item["id"] == identity)
     numbers = item["checks"][check]
     numbers["zero_at"], numbers["full_at"] = numbers["full_at"], numbers["zero_at"]
     (tmp_path / "rubric.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
-    with pytest.raises(RubricError, match=f"zero_at {said} number is better"):
+    with pytest.raises(RubricError, match=f"zero_at {comparison} number is better"):
         load_rubric(tmp_path / "rubric.yaml")
 
 

@@ -130,7 +130,7 @@ def test_every_box_has_its_own_user_without_an_account_outside() -> None:
 def test_the_first_process_is_not_the_box_users() -> None:
     acts = "lambda: os.kill(1, 0), lambda: open('/proc/1/environ').close(), lambda: open('/proc/1/mem', 'r+b').close()"
     acts += ", lambda: os.setuid(65534), lambda: os.setgroups([0]), lambda: os.setresuid(0, 0, 0)"
-    assert [found for found, _ in answer_of(f"tell([tried(act) for act in ({acts})])")] == ["refused"] * 6
+    assert [outcome for outcome, _ in answer_of(f"tell([tried(act) for act in ({acts})])")] == ["refused"] * 6
 
 
 @needs_root

@@ -57,10 +57,10 @@ def test_each_box_has_its_share_of_the_cores_with_groups_of_version_1(
         (tmp_path / controller).mkdir()
     monkeypatch.setattr(control_groups, "ROOT", tmp_path)
     monkeypatch.setattr(control_groups, "_current_group", lambda _, root: root)
-    made = Cgroups(100, 20)
-    assert [folder.parent.name for folder in made.folders] == ["memory", "pids", "cpu"]
-    assert (made.folders[2] / "cpu.shares").read_text() == "1024"
-    assert len(made.procs_files) == 3
+    groups = Cgroups(100, 20)
+    assert [folder.parent.name for folder in groups.folders] == ["memory", "pids", "cpu"]
+    assert (groups.folders[2] / "cpu.shares").read_text() == "1024"
+    assert len(groups.procs_files) == 3
 
 
 def test_no_group_is_created_if_groups_are_disabled(unified: Path) -> None:

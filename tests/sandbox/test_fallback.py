@@ -100,16 +100,16 @@ def test_a_machine_with_unknown_calls_is_reported_and_still_gets_a_box(monkeypat
 
 
 def test_limits_of_a_process_are_those_of_the_rubric() -> None:
-    found = rlimits(running.rubric(disk_mb=20, wall_s=60).limits)
-    assert (found["CORE"], found["FSIZE"]) == (0, 20_000_000)
-    assert found["CPU"] >= 60
+    limits = rlimits(running.rubric(disk_mb=20, wall_s=60).limits)
+    assert (limits["CORE"], limits["FSIZE"]) == (0, 20_000_000)
+    assert limits["CPU"] >= 60
     script = "import resource\ntell({n: resource.getrlimit(getattr(resource, f'RLIMIT_{n}')) for n in NAMES})"
-    for name, (soft, hard) in answer_of(script.replace("NAMES", repr(list(found)))).items():
+    for name, (soft, hard) in answer_of(script.replace("NAMES", repr(list(limits)))).items():
         assert soft == hard
-        assert 0 <= hard <= found[name]  # less where the machine gives less
+        assert 0 <= hard <= limits[name]  # less where the machine gives less
 
 
 def test_a_process_that_eats_memory_is_ended_and_the_run_goes_on() -> None:
-    ran = running.run(["hoard = []\nwhile True:\n    hoard.append(bytearray(10_000_000))"], train=False, memory_mb=400)
-    assert "components.two/function/y" in ran.evidence.answers
-    assert any("more than 400 MB of memory" in event for event in ran.execution.events)
+    run = running.run(["hoard = []\nwhile True:\n    hoard.append(bytearray(10_000_000))"], train=False, memory_mb=400)
+    assert "components.two/function/y" in run.evidence.answers
+    assert any("more than 400 MB of memory" in event for event in run.execution.events)

@@ -132,7 +132,7 @@ def decoder(record: type[Frame]) -> Callable[[str, bytes], Frame]:
     return to_box if record in TO_BOX else from_box
 
 
-def made(record: type[Frame]) -> st.SearchStrategy[Frame]:
+def honest_records(record: type[Frame]) -> st.SearchStrategy[Frame]:
     """Records as an honest sender makes them."""
     return st.builds(record, **{one.name: SENT[str(one.type)] for one in fields(record)})
 
@@ -166,7 +166,7 @@ def test_every_field_has_a_type_that_says_how_it_is_read(record: type[Frame]) ->
 
 @pytest.mark.parametrize("record", RECORDS)
 def test_a_record_is_read_as_it_was_written(record: type[Frame]) -> None:
-    @given(made(record))
+    @given(honest_records(record))
     def holds_for(sent: Frame) -> None:
         name, data = sent.encode()
         assert len(name.encode()) <= MAX_NAME
@@ -182,7 +182,9 @@ def test_a_record_is_read_as_it_was_written(record: type[Frame]) -> None:
 def test_a_record_with_odd_values_is_refused_or_made_harmless(record: type[Frame]) -> None:
     names = [one.name for one in fields(record) if one.name != record.about]
 
-    @given(made(record), st.dictionaries(st.sampled_from([*names, "other"]), ODD_VALUES), st.sampled_from(ODD))
+    @given(
+        honest_records(record), st.dictionaries(st.sampled_from([*names, "other"]), ODD_VALUES), st.sampled_from(ODD)
+    )
     def holds_for(sent: Frame, odd: dict[str, Any], whole: Any) -> None:
         name, data = sent.encode()
         values = {} if hasattr(sent, "tensors") or not data else json.loads(data)
@@ -202,7 +204,7 @@ def test_any_bytes_under_any_name_are_refused_or_made_harmless(record: type[Fram
             for data in ODD_DATA:
                 is_believed_or_refused(record, name, data)
 
-    @given(made(record), st.binary(max_size=100), st.integers(0, 400), st.integers(0, 400))
+    @given(honest_records(record), st.binary(max_size=100), st.integers(0, 400), st.integers(0, 400))
     def holds_for(sent: Frame, junk: bytes, start: int, stop: int) -> None:
         name, data = sent.encode()
         is_believed_or_refused(record, name, data[:start] + junk + data[stop:])
@@ -321,13 +323,13 @@ def spelt(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.JoinedStr):
             yield from (f"{node.lineno}: {ast.unparse(node)}" for pair in pairs(node) if is_address(*pair))
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            said = [one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+            arguments = [one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
             splits = (
                 node.func.attr in SPLITTING
                 and last_name(node.func.value) in PLACES
-                and re.search("[./]", "".join(said))
+                and re.search("[./]", "".join(arguments))
             )
-            if splits or (said and node.func.attr in {"put", "send", "write_frame"}):
+            if splits or (arguments and node.func.attr in {"put", "send", "write_frame"}):
                 yield f"{node.lineno}: {ast.unparse(node)}"
 
 
@@ -347,7 +349,7 @@ def last_name(node: object) -> str:
 
 
 def test_no_other_file_spells_a_frames_name_or_splits_an_address() -> None:
-    assert [f"{path.relative_to(ROOT)}:{found}" for path in PRODUCT for found in spelt(path)] == []
+    assert [f"{path.relative_to(ROOT)}:{spelling}" for path in PRODUCT for spelling in spelt(path)] == []
 
 
 def test_hand_written_addresses_are_found(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_the_machines_own_memory_counts_too(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    ("free", "wanted", "each"),
+    ("free", "workers", "each"),
     [
         ((80_000, 80_000), None, (4, 4)),
         ((10_000, 80_000), None, (0, 8)),
@@ -84,17 +84,17 @@ def test_the_machines_own_memory_counts_too(tmp_path: Path, monkeypatch: pytest.
     ids=["alike", "one is nearly full", "each by its memory", "one is full", "asked for", "asked for too many"],
 )
 def test_a_class_uses_every_gpu_as_far_as_its_memory_goes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: tuple[int, ...], wanted: int | None, each: tuple[int, ...]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: tuple[int, ...], workers: int | None, each: tuple[int, ...]
 ) -> None:
     machine(tmp_path, monkeypatch, [row(index, free=mb) for index, mb in enumerate(free)])
-    found = [slot.gpu for slot in slots(wanted, LIMITS)]
-    assert tuple(found.count(f"GPU-{index}0000000-aaaa") for index in range(len(free))) == each
+    uuids = [slot.gpu for slot in slots(workers, LIMITS)]
+    assert tuple(uuids.count(f"GPU-{index}0000000-aaaa") for index in range(len(free))) == each
 
 
 @pytest.mark.parametrize("own", ["GPU-10000000-aaaa", ""])
 def test_a_worker_sees_the_gpu_of_its_slot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str) -> None:
-    told = [sys.executable, "-c", f"import os; print(os.environ['{VISIBLE}'])"]
-    monkeypatch.setattr(local, "command", lambda _: told)
+    command = [sys.executable, "-c", f"import os; print(os.environ['{VISIBLE}'])"]
+    monkeypatch.setattr(local, "command", lambda _: command)
     monkeypatch.setenv(VISIBLE, "0,1")
     process = local._Worker(Slot(gpu=own), tmp_path / "log")._start()
     assert process.communicate()[0].decode().strip() == (own or "0,1")
@@ -113,7 +113,7 @@ def test_the_rows_of_instances_count_by_their_own_memory(tmp_path: Path, monkeyp
 
 
 @pytest.mark.parametrize(
-    ("said", "numbers"),
+    ("devices", "numbers"),
     [
         ("1", ["1:0"]),
         ("2,0", ["2:0", "0"]),
@@ -130,12 +130,12 @@ def test_the_rows_of_instances_count_by_their_own_memory(tmp_path: Path, monkeyp
     ],
 )
 def test_only_what_the_caller_names_is_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, numbers: list[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, devices: str, numbers: list[str]
 ) -> None:
     machine(tmp_path, monkeypatch, DIVIDED, LISTED)
-    monkeypatch.setenv(VISIBLE, said)
+    monkeypatch.setenv(VISIBLE, devices)
     assert [one.number for one in gpus()] == numbers
-    assert boxes_get_gpu() is (said not in {"", "-1", "NoDevFiles"})
+    assert boxes_get_gpu() is (devices not in {"", "-1", "NoDevFiles"})
 
 
 @pytest.mark.parametrize(
@@ -158,9 +158,9 @@ def test_a_tool_that_does_not_answer_is_not_waited_for(tmp_path: Path, monkeypat
 
 @pytest.mark.parametrize(("workers", "cores"), [(1, [16]), (3, [6, 5, 5]), (16, [1] * 16), (17, [0] * 17)])
 def test_workers_divide_the_cores_among_them(workers: int, cores: list[int]) -> None:
-    found = [slot.cores for slot in slots(workers, LIMITS)]
-    assert [len(slot) for slot in found] == cores
-    assert sum(cores) in {0, len(frozenset().union(*found))}
+    core_sets = [slot.cores for slot in slots(workers, LIMITS)]
+    assert [len(slot) for slot in core_sets] == cores
+    assert sum(cores) in {0, len(frozenset().union(*core_sets))}
 
 
 def test_the_report_names_the_gpu_that_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,7 +178,7 @@ class Boxes:
     has_gpu = True
 
 
-def ran(**device: int) -> NotebookRun:
+def notebook_run(**device: int) -> NotebookRun:
     answers = {f"trained.one/device/{name}": np.array([value]) for name, value in device.items()}
     execution = Execution(Status.OK, 0, 1.0, 1.0, 1.0, "cpu", "bubblewrap")
     return NotebookRun(Evidence({}, answers, {}), Notebook(), execution)
@@ -186,9 +186,9 @@ def ran(**device: int) -> NotebookRun:
 
 def test_models_on_the_cpu_beside_a_gpu_are_remarked_upon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     machine(tmp_path, monkeypatch, [row(0)])
-    (one,) = unused_gpu(ran(cuda=0, usable=1), TwoNumbers(), Boxes())  # type: ignore[arg-type]
+    (one,) = unused_gpu(notebook_run(cuda=0, usable=1), TwoNumbers(), Boxes())  # type: ignore[arg-type]
     assert one.message == f"This machine has a GPU ({H100}), but the notebook's models were on the CPU."
-    (ours,) = unused_gpu(ran(cuda=0, usable=0), TwoNumbers(), Boxes())  # type: ignore[arg-type]
+    (ours,) = unused_gpu(notebook_run(cuda=0, usable=0), TwoNumbers(), Boxes())  # type: ignore[arg-type]
     assert "the sandbox could not use it: this is a problem of this machine, not of the notebook" in ours.message
     assert not one.needs_person
     assert not ours.needs_person
@@ -197,10 +197,10 @@ def test_models_on_the_cpu_beside_a_gpu_are_remarked_upon(tmp_path: Path, monkey
 def test_nothing_is_remarked_where_there_is_no_gpu_or_it_was_used_or_nothing_trained(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert unused_gpu(ran(cuda=1, usable=1), TwoNumbers(), Boxes()) == ()  # type: ignore[arg-type]
-    assert unused_gpu(ran(), TwoNumbers(), Boxes()) == ()  # type: ignore[arg-type]
+    assert unused_gpu(notebook_run(cuda=1, usable=1), TwoNumbers(), Boxes()) == ()  # type: ignore[arg-type]
+    assert unused_gpu(notebook_run(), TwoNumbers(), Boxes()) == ()  # type: ignore[arg-type]
     monkeypatch.setattr(Boxes, "has_gpu", False)
-    assert unused_gpu(ran(cuda=0, usable=0), TwoNumbers(), Boxes()) == ()  # type: ignore[arg-type]
+    assert unused_gpu(notebook_run(cuda=0, usable=0), TwoNumbers(), Boxes()) == ()  # type: ignore[arg-type]
 
 
 def test_without_a_driver_nvidia_smi_is_not_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,12 +228,12 @@ def test_a_small_card_is_not_shared_out(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_pytorch_reads_the_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     machine(tmp_path, monkeypatch, [row(0, 16000, 15000, "Tesla T4")])
-    told = gpu.memory_share(LIMITS)[SHARE]
-    assert told == "per_process_memory_fraction:0.250000"
+    setting = gpu.memory_share(LIMITS)[SHARE]
+    assert setting == "per_process_memory_fraction:0.250000"
     parse = torch._C._accelerator_setAllocatorSettings  # what reads that variable
-    parse(told)
+    parse(setting)
     with pytest.raises(ValueError, match="invalid"):
-        parse(told.replace("0.25", "7.25"))
+        parse(setting.replace("0.25", "7.25"))
 
 
 def names(card: BoxGpu) -> list[str]:
@@ -277,12 +277,12 @@ def test_every_backend_tells_its_box(tmp_path: Path, monkeypatch: pytest.MonkeyP
     contents = {"/box/engine": tmp_path}
     for backend in (Bubblewrap(), Unconfined(), Container()):
         command = backend.command(contents, LIMITS, gpu=has_gpu)
-        said = {**dict(a.split("=", 1) for a in command.arguments if "=" in a), **command.environment}
-        assert (SHARE in said) is has_gpu, backend.name
+        variables = {**dict(a.split("=", 1) for a in command.arguments if "=" in a), **command.environment}
+        assert (SHARE in variables) is has_gpu, backend.name
         shown = "GPU-00000000-aaaa" if has_gpu else "" if backend.name == "none" else None
-        assert said.get(VISIBLE) == shown, backend.name
+        assert variables.get(VISIBLE) == shown, backend.name
         folder = str(tmp_path / "known") if backend.name == "none" else IN_BOX
-        assert said.get(LIBRARY_PATH) == (folder if has_gpu else None), backend.name
+        assert variables.get(LIBRARY_PATH) == (folder if has_gpu else None), backend.name
         command.end()
 
 
@@ -330,20 +330,20 @@ def test_libraries_named_by_the_caller_come_before_those_of_the_loader(
 ) -> None:
     assert find_cuda_driver() is None
     known = libraries(tmp_path / "known")
-    assert (found := find_cuda_driver()) is not None
-    assert found.folder == known
+    assert (driver := find_cuda_driver()) is not None
+    assert driver.folder == known
     cached = libraries(tmp_path / "cached")
     old = libraries(tmp_path / "lib32", start=b"\x7fELF\x01")
     lines = [f"\t{name} (libc6) => {folder}/{name}" for folder in (old, cached) for name in LIBRARIES]
     (tmp_path / "cache").write_text("\n".join(["2 libs found in cache `/etc/ld.so.cache'", *lines]))
-    assert (found := find_cuda_driver()) is not None
-    assert found.folder == cached
+    assert (driver := find_cuda_driver()) is not None
+    assert driver.folder == cached
     named = libraries(tmp_path / "named")
     monkeypatch.setenv(LIBRARY_PATH, f"relative:{old}:{tmp_path / 'absent'}:{named}")
-    assert (found := find_cuda_driver()) is not None
-    assert found.folder == named
-    assert [path.name for path in found.files] == sorted(LIBRARIES)
-    assert found.environment() == {LIBRARY_PATH: IN_BOX}
+    assert (driver := find_cuda_driver()) is not None
+    assert driver.folder == named
+    assert [path.name for path in driver.files] == sorted(LIBRARIES)
+    assert driver.environment() == {LIBRARY_PATH: IN_BOX}
 
 
 def test_libraries_that_the_loader_finds_in_the_system_are_not_mounted(
@@ -352,8 +352,8 @@ def test_libraries_that_the_loader_finds_in_the_system_are_not_mounted(
     cached = libraries(tmp_path / "cached")
     (tmp_path / "cache").write_text(f"\tlibcuda.so.1 (libc6,x86-64) => {cached}/libcuda.so.1\n")
     monkeypatch.setattr("grader.sandbox.cuda_driver.SYSTEM", (f"{tmp_path}/",))
-    assert (found := find_cuda_driver()) is not None
-    assert (found.mounts(), found.environment()) == ({}, {})
+    assert (driver := find_cuda_driver()) is not None
+    assert (driver.mounts(), driver.environment()) == ({}, {})
 
 
 def test_a_loader_that_does_not_answer_finds_no_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,12 +60,12 @@ print(float((torch.ones(200, 50) @ torch.ones(50, 200)).sum()), float((np.ones((
 
 @pytest.mark.usefixtures("all_cores")
 def test_workers_shared_memory_threads_shells_and_sockets_work() -> None:
-    ran = running.run(CELLS, train=False, cell_s=100, wall_s=300, memory_mb=4000, processes=200)
-    said = [running.own(ran, number)[1] for number in range(len(CELLS))]
-    assert ran.execution.status is Status.OK, (ran.execution.events, said)
+    run = running.run(CELLS, train=False, cell_s=100, wall_s=300, memory_mb=4000, processes=200)
+    texts = [running.own(run, number)[1] for number in range(len(CELLS))]
+    assert run.execution.status is Status.OK, (run.execution.events, texts)
     squares = [49, 225, 529, 961, 1521] * 2
-    assert said[0].strip() == str(squares)
-    assert said[1].split("\n")[:2] == ["[1, 2]", "[1.0, 1.0, 1.0]"]
-    assert said[2].split() == ["Linux", "328350", "from", "a", "shell"]
-    assert said[3].split("\n")[:3] == ["0", "b'both ways' box", "4"]
-    assert said[4].split("\n")[:2] == ["[0.0, 1.0, 2.0]", "2000000.0 2000000.0"]
+    assert texts[0].strip() == str(squares)
+    assert texts[1].split("\n")[:2] == ["[1, 2]", "[1.0, 1.0, 1.0]"]
+    assert texts[2].split() == ["Linux", "328350", "from", "a", "shell"]
+    assert texts[3].split("\n")[:3] == ["0", "b'both ways' box", "4"]
+    assert texts[4].split("\n")[:2] == ["[0.0, 1.0, 2.0]", "2000000.0 2000000.0"]

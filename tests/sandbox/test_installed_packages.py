@@ -63,14 +63,14 @@ def test_a_box_reads_neither_an_installed_grader_nor_a_course_beside_it(name: st
     if name == "user" and not landlock.version():
         pytest.skip("this kernel has no Landlock: --isolation user refuses packages that strangers can read")
     with boxes_for_all() if name == "user" else nullcontext():
-        found = looked(BACKENDS[name]())
-    assert (found["others"], found["another"][0]) == (3, "through")
-    assert {found[what][0] for what in ("installed", "course", "written")} == {"refused"}
+        answers = looked(BACKENDS[name]())
+    assert (answers["others"], answers["another"][0]) == (3, "through")
+    assert {answers[what][0] for what in ("installed", "course", "written")} == {"refused"}
 
 
 def test_without_being_hidden_the_same_files_are_read() -> None:
-    found = looked(Bubblewrap())
-    assert {found[what][0] for what in ("installed", "course")} == {"through"}
+    answers = looked(Bubblewrap())
+    assert {answers[what][0] for what in ("installed", "course")} == {"through"}
 
 
 def test_only_what_a_box_would_see_is_hidden_and_the_outermost_folder_of_it(tmp_path: Path, installed: None) -> None:

@@ -24,10 +24,10 @@ shell.kernel.do_shutdown(restart=True)
 """
 
 
-def remarks(ran: NotebookRun) -> list[tuple[int, str]]:
+def remarks(run: NotebookRun) -> list[tuple[int, str]]:
     """The numbers of the student's own cells that something is reported about, and what."""
-    first = next(n for n, cell in enumerate(ran.notebook["cells"]) if cell["id"] == "own-0")
-    events = [event.removeprefix("cell ").split(" (", 1) for event in ran.execution.events]
+    first = next(n for n, cell in enumerate(run.notebook["cells"]) if cell["id"] == "own-0")
+    events = [event.removeprefix("cell ").split(" (", 1) for event in run.execution.events]
     return [(int(number) - 1 - first, rest.rsplit(") ", 1)[1]) for number, rest in events]
 
 
@@ -45,10 +45,10 @@ def test_a_requested_restart_is_reported_and_not_carried_out() -> None:
         "get_ipython().kernel.shell.exit_now = True",
         "print(x, y, math.pi > 3, json.dumps(x))",
     ]
-    ran = running.run(cells, train=False, **PATIENT)
-    assert running.own(ran, 10)[1] == "5 6 True 5\n"
-    assert remarks(ran) == [(n, CLEARED if n in (6, 7, 8) else KEPT) for n in range(1, 10)]
-    assert sorted(ran.evidence.answers) == ASKED
+    run = running.run(cells, train=False, **PATIENT)
+    assert running.own(run, 10)[1] == "5 6 True 5\n"
+    assert remarks(run) == [(n, CLEARED if n in (6, 7, 8) else KEPT) for n in range(1, 10)]
+    assert sorted(run.evidence.answers) == ASKED
 
 
 @pytest.mark.parametrize(
@@ -62,10 +62,10 @@ def test_a_requested_restart_is_reported_and_not_carried_out() -> None:
 )
 def test_of_a_cell_that_ends_the_process_only_the_definitions_are_replayed(ends: str) -> None:
     fatal = f"import os, math\nN = 3\ndef f():\n    return N\nopen('runs', 'a').write('.')\n{ends}"
-    ran = running.run(["x = 5", fatal, "print(x, f(), math.pi > 3, open('runs').read())"], train=False, **PATIENT)
-    assert remarks(ran) == [(1, ENDED)]
-    assert running.own(ran, 2)[1] == "5 3 True ..\n"  # a second time, alone, to be sure that it is this one
-    assert sorted(ran.evidence.answers) == ASKED
+    run = running.run(["x = 5", fatal, "print(x, f(), math.pi > 3, open('runs').read())"], train=False, **PATIENT)
+    assert remarks(run) == [(1, ENDED)]
+    assert running.own(run, 2)[1] == "5 3 True ..\n"  # a second time, alone, to be sure that it is this one
+    assert sorted(run.evidence.answers) == ASKED
 
 
 @pytest.mark.parametrize(
@@ -79,17 +79,17 @@ def test_of_a_cell_that_ends_the_process_only_the_definitions_are_replayed(ends:
 )
 def test_a_cell_that_ends_every_process_of_the_box_costs_no_more(ends: str) -> None:
     fatal = f"import os, math\nN = 3\ndef f():\n    return N\n{ends}"
-    ran = running.run(["x = 5", fatal, "print(x, f(), math.pi > 3)", ends, "print(x)"], **PATIENT)
-    assert remarks(ran) == [(1, ENDED), (3, ENDED)]
-    assert [running.own(ran, n)[1] for n in (2, 4)] == ["5 3 True\n", "5\n"]
-    assert {"components.one/function/y", "quality.one/apply/y", "quality.two/apply/y"} <= {*ran.evidence.answers}
+    run = running.run(["x = 5", fatal, "print(x, f(), math.pi > 3)", ends, "print(x)"], **PATIENT)
+    assert remarks(run) == [(1, ENDED), (3, ENDED)]
+    assert [running.own(run, n)[1] for n in (2, 4)] == ["5 3 True\n", "5\n"]
+    assert {"components.one/function/y", "quality.one/apply/y", "quality.two/apply/y"} <= {*run.evidence.answers}
 
 
 def test_a_notebook_that_ends_every_process_later_and_later_is_not_run_for_ever() -> None:
     late = "import os, subprocess\nsubprocess.Popen('sleep 3; kill -9 -1', shell=True)\nimport time\ntime.sleep({})"
-    ran = running.run([late.format(0), *["time.sleep(4)"] * 5], train=False, **PATIENT | {"kernel_restarts": 2})
-    assert ran.execution.status is Status.KILLED
-    assert len([event for event in ran.execution.events if event.endswith(ENDED)]) == 2
+    run = running.run([late.format(0), *["time.sleep(4)"] * 5], train=False, **PATIENT | {"kernel_restarts": 2})
+    assert run.execution.status is Status.KILLED
+    assert len([event for event in run.execution.events if event.endswith(ENDED)]) == 2
 
 
 @pytest.mark.parametrize(
@@ -110,16 +110,16 @@ def test_a_notebook_that_ends_every_process_later_and_later_is_not_run_for_ever(
 )
 def test_a_process_that_ends_a_moment_later_is_attributed_to_the_right_cell(fatal: str) -> None:
     cells = ["x = 5", fatal, "print(x, math.pi > 3)", "import time\ntime.sleep(1)", "print(x)"]
-    ran = running.run(cells, train=False, **PATIENT)
-    assert remarks(ran) == [(1, ENDED)]
-    assert [running.own(ran, n)[1] for n in (2, 4)] == ["5 True\n", "5\n"]
-    assert sorted(ran.evidence.answers) == ASKED
+    run = running.run(cells, train=False, **PATIENT)
+    assert remarks(run) == [(1, ENDED)]
+    assert [running.own(run, n)[1] for n in (2, 4)] == ["5 True\n", "5\n"]
+    assert sorted(run.evidence.answers) == ASKED
 
 
 @pytest.mark.long
 def test_a_process_that_ends_under_a_question_costs_no_question() -> None:
     late = "def triple(x):\n    return 3 * x\nimport os, threading\nthreading.Timer(0.1, os._exit, [0]).start()"
-    ran = running.run(train=False, changed={"triple": late}, **PATIENT)
-    assert sorted(ran.evidence.answers) == ASKED
-    assert len(ran.execution.events) == 1
-    assert ran.execution.events[0].endswith(ENDED)
+    run = running.run(train=False, changed={"triple": late}, **PATIENT)
+    assert sorted(run.evidence.answers) == ASKED
+    assert len(run.execution.events) == 1
+    assert run.execution.events[0].endswith(ENDED)

@@ -115,8 +115,8 @@ def outcome(script: str, places: dict[str, str], *without: str) -> str:
     """Whether the script's action went through; a run that was ended for it counts as refused."""
     for name, value in places.items():
         script = script.replace(name, value)
-    found = answer_of(script, without, memory_mb=250)
-    return found[0] if found else "refused"
+    answer = answer_of(script, without, memory_mb=250)
+    return answer[0] if answer else "refused"
 
 
 def stops(layer: str, action: Action, outcome: Callable[..., str]) -> None:

@@ -28,11 +28,11 @@ from grader.sandbox.supervisor import SandboxResult, Supervisor
 SLOW = "import sys, time\n{}\nsys.stdout.flush()\ntime.sleep(4.5)"
 
 
-def run_cell(source: str, said: list[At | Printed]) -> SandboxResult:
+def run_cell(source: str, frames: list[At | Printed]) -> SandboxResult:
     """A cell has run in a real box."""
     limits = running.rubric().limits
     supervisor = Supervisor(Bubblewrap(), {ENGINE: ENGINE_FOLDER, PROBE: ENGINE_FOLDER / "stubs"}, limits, gpu=False)
-    return supervisor.supervise(running.plan(CellStep(0, source, 60)), lambda *_: None, said.append)
+    return supervisor.supervise(running.plan(CellStep(0, source, 60)), lambda *_: None, frames.append)
 
 
 @pytest.mark.parametrize(
@@ -49,9 +49,9 @@ def run_cell(source: str, said: list[At | Printed]) -> SandboxResult:
     ],
 )
 def test_the_last_line_of_a_running_cell_is_sent_as_one_short_printable_line(prints: str, line: str) -> None:
-    said: list[At | Printed] = []
-    result = run_cell(SLOW.format(prints), said)
-    lines = [progress.line for progress in said if isinstance(progress, Printed)]
+    frames: list[At | Printed] = []
+    result = run_cell(SLOW.format(prints), frames)
+    lines = [progress.line for progress in frames if isinstance(progress, Printed)]
     assert lines
     assert lines[-1] == line
     assert len(lines) <= result.wall_s / 2
@@ -59,9 +59,9 @@ def test_the_last_line_of_a_running_cell_is_sent_as_one_short_printable_line(pri
 
 
 def test_a_short_cell_sends_no_line() -> None:
-    said: list[At | Printed] = []
-    run_cell("print('quick')", said)
-    assert [type(progress) for progress in said] == [At]
+    frames: list[At | Printed] = []
+    run_cell("print('quick')", frames)
+    assert [type(progress) for progress in frames] == [At]
 
 
 def test_forged_lines_change_nothing_that_is_kept_and_are_not_all_passed_on() -> None:

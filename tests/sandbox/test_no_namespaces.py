@@ -95,11 +95,11 @@ def test_bubblewrap_is_refused_without_namespaces(readable: Path, for_all: Pytho
 def test_root_grades_and_the_report_names_the_weaker_layers(
     readable: Path, for_all: Python, wrapped: list[str]
 ) -> None:
-    found = graded(readable, for_all, "user", wrapped=wrapped)
-    assert (found["points"], found["status"], found["person"], found["warning"]) == (9000, "ok", False, "")
-    assert found["isolation"] == f"user: Landlock {landlock.version()}"
-    assert "Graded without namespaces, as a separate user" in found["note"]
-    assert '"got it' not in found["executed"]
+    result = graded(readable, for_all, "user", wrapped=wrapped)
+    assert (result["points"], result["status"], result["person"], result["warning"]) == (9000, "ok", False, "")
+    assert result["isolation"] == f"user: Landlock {landlock.version()}"
+    assert "Graded without namespaces, as a separate user" in result["note"]
+    assert '"got it' not in result["executed"]
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="only root has powers to lack")
@@ -112,11 +112,11 @@ def test_root_without_a_capability_is_refused_with_its_name(readable: Path, for_
 @pytest.mark.skipif(landlock.version() < own_user.LEAST_LANDLOCK, reason="this kernel's Landlock is too old, or off")
 def test_an_ordinary_account_grades_and_the_result_needs_review(readable: Path, for_all: Python) -> None:
     os.chown(readable / "home", 12345, 12345)
-    found = graded(readable, for_all, "user", wrapped=STRANGER)
-    assert (found["points"], found["status"], found["person"]) == (9000, "ok", True)
-    assert found["isolation"].startswith(AS_GRADER)
-    assert found["warning"].startswith("Graded with little isolation: the submission ran as the grader's own account.")
-    assert '"got it' not in found["executed"]
+    result = graded(readable, for_all, "user", wrapped=STRANGER)
+    assert (result["points"], result["status"], result["person"]) == (9000, "ok", True)
+    assert result["isolation"].startswith(AS_GRADER)
+    assert result["warning"].startswith("Graded with little isolation: the submission ran as the grader's own account.")
+    assert '"got it' not in result["executed"]
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="only root can become somebody else")
@@ -134,7 +134,7 @@ def test_without_landlock_root_grades_what_is_closed_to_others(readable: Path, f
     assert {str(readable / "grader"), str(readable / "home")} <= set(named)
     for path in named:
         Path(path).chmod(0o700)
-    found = graded(readable, for_all, "user", more="--no-landlock")
-    assert (found["points"], found["status"], found["isolation"]) == (9000, "ok", "user: no Landlock")
-    assert "only file permissions protected files" in found["note"]
-    assert '"got it' not in found["executed"]
+    result = graded(readable, for_all, "user", more="--no-landlock")
+    assert (result["points"], result["status"], result["isolation"]) == (9000, "ok", "user: no Landlock")
+    assert "only file permissions protected files" in result["note"]
+    assert '"got it' not in result["executed"]

@@ -35,26 +35,26 @@ ENDED = {  # loops that ask until they like the answer
 
 
 def test_waiting_for_input_costs_neither_time_nor_the_cell() -> None:
-    ran = running.run(["x = 1 / 0", *WENT_ON], train=False, cell_s=20, wall_s=200)
+    run = running.run(["x = 1 / 0", *WENT_ON], train=False, cell_s=20, wall_s=200)
     for number, (source, printed) in enumerate(WENT_ON.items(), 1):
-        cell, text = running.own(ran, number)
+        cell, text = running.own(run, number)
         assert (cell.status, cell.error) == ("ok", ""), source
         assert printed in text, source
         assert cell.seconds < 8, source
-    assert len(ran.evidence.answers) == 2
+    assert len(run.evidence.answers) == 2
 
 
 def test_a_loop_that_asks_for_ever_ends() -> None:
-    ran = running.run(list(ENDED), train=False, cell_s=20, wall_s=200)
+    run = running.run(list(ENDED), train=False, cell_s=20, wall_s=200)
     for number, (source, error) in enumerate(ENDED.items()):
-        cell, _ = running.own(ran, number)
+        cell, _ = running.own(run, number)
         assert (cell.status, cell.error) == ("error", error), source
         assert cell.seconds < 8, source
-    assert len(ran.evidence.answers) == 2
+    assert len(run.evidence.answers) == 2
 
 
 def test_a_function_that_debugs_or_asks_answers_the_grader_all_the_same() -> None:
     asks = "def double(x):\n    breakpoint()\n    input('Go on? ')\n    return 2 * x"
     debugs = "import pdb\ndef triple(x):\n    pdb.set_trace()\n    return 3 * x"
-    ran = running.run(train=False, changed={"double": asks, "triple": debugs}, cell_s=20, wall_s=200)
-    assert sorted(ran.evidence.answers) == ["components.one/function/y", "components.two/function/y"]
+    run = running.run(train=False, changed={"double": asks, "triple": debugs}, cell_s=20, wall_s=200)
+    assert sorted(run.evidence.answers) == ["components.one/function/y", "components.two/function/y"]

@@ -72,15 +72,15 @@ LEFT_OUT = [
 
 def test_each_cell_ends_as_without_and_only_what_cannot_be_read_is_left_out() -> None:
     cells = [SAY, *(f"{source}\nprint('end')" for source in (*HANDLES, *LEFT_OUT))]
-    ran = running.run(cells, train=False, cell_s=20, wall_s=200)
-    assert ran.execution.events == ()
-    assert sorted(ran.evidence.answers) == ["components.one/function/y", "components.two/function/y"]
+    run = running.run(cells, train=False, cell_s=20, wall_s=200)
+    assert run.execution.events == ()
+    assert sorted(run.evidence.answers) == ["components.one/function/y", "components.two/function/y"]
     for number, source in enumerate((*HANDLES, *LEFT_OUT), 1):
-        cell, text = running.own(ran, number)
+        cell, text = running.own(run, number)
         assert (cell.status, cell.error) == ("ok", ""), source
         assert "end\n" in text, source
         assert (LOST in text) == (source in LEFT_OUT), source
-    json.loads(dump_notebook(ran.notebook))
+    json.loads(dump_notebook(run.notebook))
 
 
 def test_cleared_outputs_are_removed_and_do_not_count() -> None:
@@ -90,7 +90,7 @@ def test_cleared_outputs_are_removed_and_do_not_count() -> None:
         "for n in range(40):\n    clear_output(wait=True)\n    print('x' * 50_000, n)",
         "handle = display('x' * 100_000, display_id=True)\nfor n in range(20):\n    handle.update(str(n) * 50_000)",
     ]
-    ran = running.run(cells, train=False, cell_s=20, wall_s=200, cell_output_mb=0.5)
-    assert running.own(ran, 1)[1] == "epoch 4\n"
-    assert running.own(ran, 2)[1] == "x" * 50_000 + " 39\n"
-    assert ran.execution.events == ()
+    run = running.run(cells, train=False, cell_s=20, wall_s=200, cell_output_mb=0.5)
+    assert running.own(run, 1)[1] == "epoch 4\n"
+    assert running.own(run, 2)[1] == "x" * 50_000 + " 39\n"
+    assert run.execution.events == ()

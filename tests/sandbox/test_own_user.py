@@ -80,8 +80,8 @@ ALONE = {
 def outcome(script: str, known: dict[str, str], *without: str) -> str:
     for name, value in known.items():
         script = script.replace(name, value)
-    found = answer_of(script, *without, memory_mb=250)
-    return found[0] if found else "refused"
+    answer = answer_of(script, *without, memory_mb=250)
+    return answer[0] if answer else "refused"
 
 
 def test_every_layer_is_tried() -> None:
@@ -112,12 +112,12 @@ tell({"ids": [*os.getresuid(), *os.getresgid(), *os.getgroups()], "status": {k: 
 @needs_root
 def test_every_box_has_its_own_user_without_capabilities_or_groups() -> None:
     first, second = answer_of(LOOK), answer_of(LOOK)
-    for found in (first, second):
-        assert len(set(found["ids"])) == 1
-        assert FIRST <= found["ids"][0] < FIRST + COUNT
+    for answer in (first, second):
+        assert len(set(answer["ids"])) == 1
+        assert FIRST <= answer["ids"][0] < FIRST + COUNT
         for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
-            assert int(found["status"][kind], 16) == 0
-        assert (found["status"]["NoNewPrivs"], found["status"]["Seccomp"], found["mask"]) == ("1", "2", 0o77)
+            assert int(answer["status"][kind], 16) == 0
+        assert (answer["status"]["NoNewPrivs"], answer["status"]["Seccomp"], answer["mask"]) == ("1", "2", 0o77)
     assert first["ids"][0] != second["ids"][0]
 
 
@@ -132,8 +132,8 @@ tell({"inet": made(socket.AF_INET), "inet6": made(socket.AF_INET6), "udp": made(
 
 
 def test_no_socket_but_those_between_processes_of_one_machine_can_be_made() -> None:
-    found = answer_of(SOCKETS)
-    assert {name for name, (what, _) in found.items() if what == "through"} == {"unix", "pair"}
+    outcomes = answer_of(SOCKETS)
+    assert {name for name, (what, _) in outcomes.items() if what == "through"} == {"unix", "pair"}
 
 
 @needs_landlock
@@ -160,8 +160,8 @@ def test_no_object_that_the_whole_machine_shares_can_be_made() -> None:
 
 @needs_root
 def test_objects_made_without_the_filter_are_removed() -> None:
-    made = answer_of(SHARED_OBJECTS, "seccomp")
-    assert "through" in (made["shm"], made["sem"], made["msg"])
+    outcomes = answer_of(SHARED_OBJECTS, "seccomp")
+    assert "through" in (outcomes["shm"], outcomes["sem"], outcomes["msg"])
     for kind in own_user.OBJECTS:
         rows = Path("/proc/sysvipc", kind).read_text().splitlines()[1:]
         assert [row for row in rows if row.split()[0] == "77"] == []

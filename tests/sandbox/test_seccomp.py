@@ -35,9 +35,9 @@ needs_filter = pytest.mark.skipif(platform.machine() not in MACHINES, reason="no
 
 
 def program(machine: str) -> bytes:
-    found = kernel_filter(machine)
-    assert found is not None
-    return found
+    code = kernel_filter(machine)
+    assert code is not None
+    return code
 
 
 @pytest.mark.parametrize("machine", MACHINES)
@@ -87,16 +87,16 @@ def test_a_box_without_namespaces_may_use_nothing_that_the_machine_shares(machin
     for name, numbers in DENIED_SHARED.items():
         number = numbers[column]
         assert number is not None
-        found = [verdict(code, architecture, number) for code in (plain, shared, whole)]
-        assert found == [0, EPERM, EPERM], name
+        verdicts = [verdict(code, architecture, number) for code in (plain, shared, whole)]
+        assert verdicts == [0, EPERM, EPERM], name
     for name, numbers in PRETENDED_OWN.items():
         if (number := numbers[column]) is not None:
             assert [verdict(code, architecture, number) for code in (plain, shared, whole)] == [0, 0, PRETENDS], name
     for name in ("socket", "socketpair"):
         number = ARGUMENTS[name].numbers[column] or 0
-        found = {family: verdict(shared, architecture, number, family) for family in range(64)}
-        assert [family for family, error in found.items() if error == 0] == [1]
-        assert set(found.values()) == {0, EOPNOTSUPP}
+        errors = {family: verdict(shared, architecture, number, family) for family in range(64)}
+        assert [family for family, error in errors.items() if error == 0] == [1]
+        assert set(errors.values()) == {0, EOPNOTSUPP}
     for calls in DENIED.values():
         for name, numbers in calls.items():
             if (number := numbers[column]) is not None:
@@ -120,10 +120,10 @@ def test_the_engines_profile_denies_the_same_calls() -> None:
 
 def holds(condition: dict[str, Any], value: int) -> bool:
     """Whether an engine would take an argument for one of the rule's."""
-    wanted = condition["value"]
+    operand = condition["value"]
     if condition["op"] == "SCMP_CMP_MASKED_EQ":
-        return bool(value & wanted == condition["valueTwo"])
-    return bool(value > wanted if condition["op"] == "SCMP_CMP_GT" else value != wanted)
+        return bool(value & operand == condition["valueTwo"])
+    return bool(value > operand if condition["op"] == "SCMP_CMP_GT" else value != operand)
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
@@ -163,7 +163,7 @@ tell(found)
 def answers() -> tuple[dict[str, int], dict[str, int]]:
     """What every denied call returns inside a box, with the filter and without."""
     column = MACHINES.index(platform.machine())
-    numbers = {name: found[column] for calls in DENIED.values() for name, found in calls.items()}
+    numbers = {name: row[column] for calls in DENIED.values() for name, row in calls.items()}
     script = CALLS.replace("NUMBERS", repr({name: number for name, number in numbers.items() if number is not None}))
     script = script.replace("NEWER", str(NEWEST + 1)).replace("X32", str(X32)).replace("FLAGS", str(NEW_USER | 17))
     for name in ("socketpair", "socket", "clone", "ioctl", "personality"):

@@ -56,36 +56,36 @@ def looked(accepted: Any, tmp_path_factory: pytest.TempPathFactory) -> NotebookR
         return running.run(sources, train=False, cell_s=6)
 
 
-def answers_of(ran: NotebookRun, cell: str) -> Any:
-    return json.loads(running.own(ran, list(CELLS).index(cell))[1])
+def answers_of(notebook_run: NotebookRun, cell: str) -> Any:
+    return json.loads(running.own(notebook_run, list(CELLS).index(cell))[1])
 
 
-def went(ran: NotebookRun, cell: str) -> tuple[str, str]:
-    run, text = running.own(ran, list(CELLS).index(cell))
+def went(notebook_run: NotebookRun, cell: str) -> tuple[str, str]:
+    run, text = running.own(notebook_run, list(CELLS).index(cell))
     return run.status, text
 
 
 def test_there_is_no_network_and_trying_takes_no_time(looked: NotebookRun, accepted: Any) -> None:
-    found = answers_of(looked, "network")
-    assert found["loopback"] != "worked"
-    assert found["outside"] != "worked"
-    assert found["name"] != "worked"
-    assert set(found["interfaces"]) <= {"lo"}
-    assert found["seconds"] < 2
+    answers = answers_of(looked, "network")
+    assert answers["loopback"] != "worked"
+    assert answers["outside"] != "worked"
+    assert answers["name"] != "worked"
+    assert set(answers["interfaces"]) <= {"lo"}
+    assert answers["seconds"] < 2
     assert accepted[1] == []
 
 
 def test_nothing_of_the_grader_or_of_the_person_who_grades_is_visible(looked: NotebookRun) -> None:
-    found = answers_of(looked, "sight")
-    assert not found["grader"]
-    assert found["seen"] == []
+    answers = answers_of(looked, "sight")
+    assert not answers["grader"]
+    assert answers["seen"] == []
 
 
 def test_the_environment_holds_nothing_of_the_callers(looked: NotebookRun) -> None:
-    found = answers_of(looked, "sight")
-    assert "COURSE_TOKEN" not in found["environment"]
-    assert "a-secret-of-the-caller" not in found["parent_environment"]
-    assert found["environment"]["HOME"] == "/home/student"
+    answers = answers_of(looked, "sight")
+    assert "COURSE_TOKEN" not in answers["environment"]
+    assert "a-secret-of-the-caller" not in answers["parent_environment"]
+    assert answers["environment"]["HOME"] == "/home/student"
 
 
 def test_no_process_of_the_machine_is_visible(looked: NotebookRun) -> None:
@@ -99,13 +99,13 @@ def test_the_system_is_read_only(looked: NotebookRun) -> None:
 
 
 def test_no_capabilities_can_be_gained(looked: NotebookRun) -> None:
-    found = answers_of(looked, "power")
+    answers = answers_of(looked, "power")
     for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
-        assert int(found["status"][kind], 16) == 0
-    assert found["status"]["NoNewPrivs"] == "1"
-    assert found["status"]["Uid"].split() == ["1000"] * 4
-    assert found["user_namespace"] == -1
-    assert found["mount"] == -1
+        assert int(answers["status"][kind], 16) == 0
+    assert answers["status"]["NoNewPrivs"] == "1"
+    assert answers["status"]["Uid"].split() == ["1000"] * 4
+    assert answers["user_namespace"] == -1
+    assert answers["mount"] == -1
 
 
 def test_no_descriptor_is_inherited(looked: NotebookRun) -> None:
@@ -114,9 +114,9 @@ def test_no_descriptor_is_inherited(looked: NotebookRun) -> None:
 
 
 def test_writable_folders_are_small(looked: NotebookRun) -> None:
-    found = answers_of(looked, "disk")
-    assert all(10 <= room <= 20 for room in found["room"])
-    assert not found["large"]
+    answers = answers_of(looked, "disk")
+    assert all(10 <= room <= 20 for room in answers["room"])
+    assert not answers["large"]
 
 
 @pytest.mark.parametrize("cell", ["one line", "many lines", "many pictures"])
@@ -176,11 +176,11 @@ def test_no_process_outlives_the_run(looked: NotebookRun) -> None:
 
 def test_memory_is_bounded_by_the_kernel_where_it_can_be() -> None:
     hog = "hoard = []\nwhile True: hoard.append(bytearray(10_000_000))"
-    ran = running.run([hog, "print('here')"], train=False, memory_mb=300)
-    assert any("more than 300 MB of memory" in event for event in ran.execution.events)
-    assert ran.execution.peak_memory_mb < 400
-    if ran.execution.status is not Status.KILLED:  # where there are control groups, only the kernel process dies
-        assert running.own(ran, 1)[1] == "here\n"
+    run = running.run([hog, "print('here')"], train=False, memory_mb=300)
+    assert any("more than 300 MB of memory" in event for event in run.execution.events)
+    assert run.execution.peak_memory_mb < 400
+    if run.execution.status is not Status.KILLED:  # where there are control groups, only the kernel process dies
+        assert running.own(run, 1)[1] == "here\n"
 
 
 @pytest.fixture
@@ -193,11 +193,11 @@ def no_cgroups(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_control_groups_memory_is_watched_also_where_it_is_shared() -> None:
     hog = "import mmap, time\nhoard = []\nfor _ in range(60):\n    hoard.append(mmap.mmap(-1, 10_000_000))\n"
     hog += "    hoard[-1].write(bytes(10_000_000))\n    time.sleep(0.02)"
-    ran = running.run([hog], train=False, memory_mb=300)
-    assert ran.execution.status is Status.CELL_ERROR
-    assert "ended the Python process" in ran.execution.events[0]
-    assert "a process of the notebook was ended: it used more than 300 MB of memory" in ran.execution.events[-1]
-    assert "components.two/function/y" in ran.evidence.answers
+    run = running.run([hog], train=False, memory_mb=300)
+    assert run.execution.status is Status.CELL_ERROR
+    assert "ended the Python process" in run.execution.events[0]
+    assert "a process of the notebook was ended: it used more than 300 MB of memory" in run.execution.events[-1]
+    assert "components.two/function/y" in run.evidence.answers
 
 
 @pytest.mark.usefixtures("no_cgroups")
@@ -205,11 +205,11 @@ def test_without_control_groups_processes_are_counted_and_their_memory_is_counte
     fork = "import os, time\nhoard = bytes(100_000_000)\nfor _ in range(COUNT):\n"
     fork += "    try:\n        child = os.fork()\n    except OSError:\n        break\n"
     fork += "    if child == 0:\n        time.sleep(60)\n        os._exit(0)\ntime.sleep(SLEEP)"
-    ran = running.run([fork.replace("COUNT", "10").replace("SLEEP", "0.6")], train=False, memory_mb=500)
-    assert ran.execution.status is Status.OK
-    ran = running.run([fork.replace("COUNT", "90").replace("SLEEP", "50")], train=False, memory_mb=2000, cell_s=40)
-    assert f"{CROWDED} while cell 3 was running" in ran.execution.events
-    assert "components.two/function/y" in ran.evidence.answers
+    run = running.run([fork.replace("COUNT", "10").replace("SLEEP", "0.6")], train=False, memory_mb=500)
+    assert run.execution.status is Status.OK
+    run = running.run([fork.replace("COUNT", "90").replace("SLEEP", "50")], train=False, memory_mb=2000, cell_s=40)
+    assert f"{CROWDED} while cell 3 was running" in run.execution.events
+    assert "components.two/function/y" in run.evidence.answers
 
 
 @pytest.mark.parametrize("bomb", [FORKS, SHELLS], ids=["forks", "shells"])
@@ -217,13 +217,13 @@ def test_without_control_groups_processes_are_counted_and_their_memory_is_counte
 def test_a_fork_bomb_costs_its_cell_alone(bomb: str, groups: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not groups:
         monkeypatch.setattr(Cgroups, "_make", lambda *_: None)
-    ran = running.run([bomb, "print('here')"], train=False, cell_s=100, wall_s=200)
-    bombed, _ = running.own(ran, 0)
+    run = running.run([bomb, "print('here')"], train=False, cell_s=100, wall_s=200)
+    bombed, _ = running.own(run, 0)
     assert bombed.status == "died"  # and was not stopped for its time
     assert bombed.seconds < 40  # a second or two on a machine that has nothing else to do
-    assert f"{CROWDED} while cell 3 was running" in ran.execution.events
-    assert running.own(ran, 1)[1] == "here\n"
-    assert "components.two/function/y" in ran.evidence.answers
+    assert f"{CROWDED} while cell 3 was running" in run.execution.events
+    assert running.own(run, 1)[1] == "here\n"
+    assert "components.two/function/y" in run.evidence.answers
     assert len([p for p in psutil.Process().children(recursive=True) if p.name() == "python"]) < 5
 
 
@@ -236,29 +236,29 @@ def test_many_workers_that_wait_are_no_fork_bomb() -> None:
 
 
 def test_training_that_kills_its_runner_costs_what_it_trains() -> None:
-    ran = running.run(changed={"train_two": "def train_two(model, steps):\n    os.kill(os.getppid(), 9)"})
-    assert ran.execution.status is Status.CELL_ERROR
-    assert ran.execution.events[0].endswith("ended the Python process; the cells after it ran in a new one")
-    assert ran.execution.events[0].startswith("cell 9 (")
-    assert "quality.one/apply/y" in ran.evidence.answers
-    assert "components.two/function/y" in ran.evidence.answers
-    assert ran.evidence.faults["trained.two/history"].blame == "student"
+    run = running.run(changed={"train_two": "def train_two(model, steps):\n    os.kill(os.getppid(), 9)"})
+    assert run.execution.status is Status.CELL_ERROR
+    assert run.execution.events[0].endswith("ended the Python process; the cells after it ran in a new one")
+    assert run.execution.events[0].startswith("cell 9 (")
+    assert "quality.one/apply/y" in run.evidence.answers
+    assert "components.two/function/y" in run.evidence.answers
+    assert run.evidence.faults["trained.two/history"].blame == "student"
 
 
 def test_a_box_that_does_not_start_is_our_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("grader.grading.run.ENGINE_FOLDER", tmp_path)
-    ran = running.run()
-    assert ran.execution.status is Status.BOX_ERROR
-    assert {fault.blame for fault in ran.evidence.faults.values()} == {"ours"}
+    run = running.run()
+    assert run.execution.status is Status.BOX_ERROR
+    assert {fault.blame for fault in run.evidence.faults.values()} == {"ours"}
 
 
 def test_a_probe_that_breaks_is_our_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "__init__.py").touch()
     (tmp_path / "probe.py").write_text("import no_such_package")
     monkeypatch.setattr(TwoNumbers, "in_box", tmp_path)
-    ran = running.run(train=False)
-    assert ran.execution.status is Status.OK  # nothing is made of what a box says of itself
-    assert ran.evidence.faults["components.one/function"].blame == "ours"
-    assert ran.execution.events[0].startswith(
+    run = running.run(train=False)
+    assert run.execution.status is Status.OK  # nothing is made of what a box says of itself
+    assert run.evidence.faults["components.one/function"].blame == "ours"
+    assert run.execution.events[0].startswith(
         "the sandbox reports a grader fault: asking components.one failed: ModuleNotFound"
     )

@@ -82,12 +82,12 @@ def looked(boxes: None) -> Iterator[tuple[NotebookRun, list[object]]]:
 
 def sources(words: dict[str, str]) -> list[str]:
     """The cells, in the box's own folders, and one that reads."""
-    found = []
+    cells = []
     for source in [*CELLS.values(), READ]:
         for name, value in {**OTHERWISE, **words}.items():
             source = source.replace(name, value)
-        found.append("import os\nTEMPORARY, HOME = os.environ['TMPDIR'], os.environ['HOME']\n" + source)
-    return found
+        cells.append("import os\nTEMPORARY, HOME = os.environ['TMPDIR'], os.environ['HOME']\n" + source)
+    return cells
 
 
 def answers_of(looked: tuple[NotebookRun, list[object]], cell: str) -> Any:
@@ -101,10 +101,10 @@ def went(looked: tuple[NotebookRun, list[object]], cell: str) -> tuple[str, str]
 
 
 def test_there_is_no_network_and_trying_takes_no_time(looked: Any) -> None:
-    found = answers_of(looked, "network")
+    answers = answers_of(looked, "network")
     for way in ("loopback", "outside", "name", "interfaces"):
-        assert found[way] != "worked"
-    assert found["seconds"] < 2
+        assert answers[way] != "worked"
+    assert answers["seconds"] < 2
     assert looked[1] == []
 
 
@@ -114,9 +114,9 @@ def test_nothing_of_the_grader_or_of_the_person_who_grades_can_be_read(looked: A
 
 
 def test_the_environment_holds_nothing_of_the_callers(looked: Any) -> None:
-    found = answers_of(looked, "sight")
-    assert "COURSE_TOKEN" not in found["environment"]
-    assert "a-secret-of-the-caller" not in found["parent_environment"]
+    answers = answers_of(looked, "sight")
+    assert "COURSE_TOKEN" not in answers["environment"]
+    assert "a-secret-of-the-caller" not in answers["parent_environment"]
 
 
 def test_the_system_is_read_only(looked: Any) -> None:
@@ -124,14 +124,14 @@ def test_the_system_is_read_only(looked: Any) -> None:
 
 
 def test_no_capabilities_can_be_gained(looked: Any) -> None:
-    found = answers_of(looked, "power")
+    answers = answers_of(looked, "power")
     for kind in ("CapInh", "CapPrm", "CapEff", "CapAmb", *(["CapBnd"] if AS_ROOT else [])):
-        assert int(found["status"][kind], 16) == 0
-    assert found["status"]["NoNewPrivs"] == "1"
-    ids = set(map(int, found["status"]["Uid"].split()))
+        assert int(answers["status"][kind], 16) == 0
+    assert answers["status"]["NoNewPrivs"] == "1"
+    ids = set(map(int, answers["status"]["Uid"].split()))
     assert min(ids) >= FIRST if AS_ROOT else ids == {os.getuid()}
-    assert found["user_namespace"] == -1
-    assert found["mount"] == -1
+    assert answers["user_namespace"] == -1
+    assert answers["mount"] == -1
 
 
 def test_no_descriptor_is_inherited(looked: Any) -> None:
@@ -190,16 +190,16 @@ def test_honest_code_with_workers_shared_memory_and_shells_runs(boxes: None) -> 
         "with multiprocessing.get_context('fork').Pool(2) as pool:\n    print(pool.map(abs, [-1, -2]))"
     )
     shell = "!echo $((6 * 7)) > there; cat there"
-    ran = running.run([workers, shell], train=False, isolation="user", cell_s=40, processes=100)
-    assert running.own(ran, 0)[1] == "2016000.0\n[1, 2]\n"
-    assert running.own(ran, 1)[1].strip() == "42"
-    assert ran.execution.status is Status.OK
+    run = running.run([workers, shell], train=False, isolation="user", cell_s=40, processes=100)
+    assert running.own(run, 0)[1] == "2016000.0\n[1, 2]\n"
+    assert running.own(run, 1)[1].strip() == "42"
+    assert run.execution.status is Status.OK
 
 
 def test_a_correct_solution_is_trained_and_its_decoder_asked_in_a_second_box(boxes: None) -> None:
-    ran = running.run(isolation="user")
-    assert ran.execution.status is Status.OK
-    assert ran.evidence.faults == {}
+    run = running.run(isolation="user")
+    assert run.execution.status is Status.OK
+    assert run.evidence.faults == {}
 
 
 @pytest.mark.parametrize("groups", [True, False], ids=["control groups", "none"])
@@ -207,16 +207,16 @@ def test_a_fork_bomb_costs_its_cell_alone(boxes: None, groups: bool, monkeypatch
     if not groups:
         monkeypatch.setattr(Cgroups, "_make", lambda *_: None)
     bomb = "import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass"
-    ran = running.run([bomb, "print('here')"], train=False, isolation="user", cell_s=100, wall_s=200)
-    bombed, _ = running.own(ran, 0)
-    assert (bombed.status, running.own(ran, 1)[1]) == ("died", "here\n")
-    assert f"{CROWDED} while cell 3 was running" in ran.execution.events
-    assert "components.two/function/y" in ran.evidence.answers
+    run = running.run([bomb, "print('here')"], train=False, isolation="user", cell_s=100, wall_s=200)
+    bombed, _ = running.own(run, 0)
+    assert (bombed.status, running.own(run, 1)[1]) == ("died", "here\n")
+    assert f"{CROWDED} while cell 3 was running" in run.execution.events
+    assert "components.two/function/y" in run.evidence.answers
 
 
 def test_a_cell_that_ends_every_process_of_its_user_costs_itself(boxes: None) -> None:
     if not AS_ROOT:
         pytest.skip("of the grader's own account, it would end the tests")
-    ran = running.run(["!kill -9 -1", "print('here')"], train=False, isolation="user")
-    assert running.own(ran, 0)[0].status == "died"
-    assert running.own(ran, 1)[1] == "here\n"
+    run = running.run(["!kill -9 -1", "print('here')"], train=False, isolation="user")
+    assert running.own(run, 0)[0].status == "died"
+    assert running.own(run, 1)[1] == "here\n"

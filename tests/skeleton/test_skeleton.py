@@ -183,7 +183,7 @@ def test_a_file_instead_of_a_folder_is_refused_in_a_line(
     (tmp_path / "file").touch()
     line = ["new-exercise", "another", "--into", str(tmp_path / "file" / below)]
     assert command().main(line, standalone_mode=False) == 2
-    (told,) = capsys.readouterr().err.splitlines()
-    assert told.startswith(f"not written: {tmp_path / 'file' / below}")
-    assert says in told
-    assert "Errno" not in told
+    (message,) = capsys.readouterr().err.splitlines()
+    assert message.startswith(f"not written: {tmp_path / 'file' / below}")
+    assert says in message
+    assert "Errno" not in message

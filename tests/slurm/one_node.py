@@ -99,8 +99,8 @@ class Slurm:
     def say(self, *command: str) -> str:
         """What a command of Slurm's prints; nothing where it fails."""
         environment = {**os.environ, **self.environment}
-        ran = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
-        return ran.stdout
+        completed = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+        return completed.stdout
 
     def _start(self, *command: str) -> None:
         log = (self._folder / f"{command[0]}.out").open("wb")
@@ -118,6 +118,6 @@ class Slurm:
 
 
 def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -28,8 +28,8 @@ COUNT = 6
 
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
-    with Slurm(tmp_path_factory.mktemp("slurm")) as found:
-        yield found
+    with Slurm(tmp_path_factory.mktemp("slurm")) as scheduler:
+        yield scheduler
 
 
 @pytest.fixture(scope="module")

@@ -73,7 +73,7 @@ ALONE = {
     "seccomp": Action(READ_OWN),
     **{name: ACTIONS[name] for name in ("environment", "descriptors", "cgroups")},
     "rlimits": Action(ACTIONS["rlimits"].script.replace("'/tmp/large'", "os.environ['TMPDIR'] + '/large'")),
-    "monitor": ACTIONS["watch"],
+    "monitor": ACTIONS["monitor"],
 }
 
 

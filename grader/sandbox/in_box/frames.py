@@ -381,10 +381,8 @@ class Done(Frame):
 
 TO_BOX: tuple[type[Frame], ...] = (Warm, Plan, Questions, Refused)
 FROM_BOX: tuple[type[Frame], ...] = (At, Printed, Cell, Want, Answer, Unanswered, StageEnd, Event, Done)
-RECORDED: Mapping[str, type[Frame]] = {
-    ".safetensors": Answer,
-    ".json": Unanswered,
-}  # by the suffix of the recorder's file
+# By the suffix of the recorder's file.
+RECORDED: Mapping[str, type[Frame]] = {".safetensors": Answer, ".json": Unanswered}
 
 
 def to_box(name: str, data: bytes) -> Frame:

@@ -381,8 +381,7 @@ class Done(Frame):
 
 TO_BOX: tuple[type[Frame], ...] = (Warm, Plan, Questions, Refused)
 FROM_BOX: tuple[type[Frame], ...] = (At, Printed, Cell, Want, Answer, Unanswered, StageEnd, Event, Done)
-# By the suffix of the recorder's file.
-RECORDED: Mapping[str, type[Frame]] = {".safetensors": Answer, ".json": Unanswered}
+RECORDED: Mapping[str, type[Frame]] = {".safetensors": Answer, ".json": Unanswered}  # by the file's suffix
 
 
 def to_box(name: str, data: bytes) -> Frame:

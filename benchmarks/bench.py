@@ -244,7 +244,7 @@ def _with_mnist(notebook: Notebook) -> Notebook:
 
 def _stored(graded: Path, out: Path) -> Path:
     """A class of copies of one run; large files are links to the same bytes."""
-    handed_in = []
+    class_submissions = []
     submissions = _make_folder(out.parent / "handed in")
     for number in range(STORED):
         key = f"student{number:04d}"
@@ -252,8 +252,10 @@ def _stored(graded: Path, out: Path) -> Path:
         for path in graded.iterdir():
             (os.link if path.stat().st_size > 1_000_000 else shutil.copy2)(path, run / path.name)
         shutil.copy(graded / "executed.ipynb", submissions / f"{key}.ipynb")
-        handed_in.append(ClassSubmission(key, submissions / f"{key}.ipynb", f"{key}.ipynb"))
-    manifest = Manifest("bench", submissions, RUBRIC, "0" * 32, "bubblewrap", None, "flat", tuple(handed_in), ())
+        class_submissions.append(ClassSubmission(key, submissions / f"{key}.ipynb", f"{key}.ipynb"))
+    manifest = Manifest(
+        "bench", submissions, RUBRIC, "0" * 32, "bubblewrap", None, "flat", tuple(class_submissions), ()
+    )
     write_manifest(out, manifest)
     return out
 

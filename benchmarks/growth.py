@@ -68,7 +68,7 @@ def _scoring(count: int) -> Callable[[], object]:
     evidence = Evidence({samples.stage.array(name): array for name, array in questions.items()}, answers)
 
     def work() -> None:
-        image_measures._remembered.clear()
+        image_measures._cache.clear()
         item_verdicts(evidence, rubric, exercise.checks)
 
     work()  # loads the data that are loaded only once

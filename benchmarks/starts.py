@@ -14,10 +14,10 @@ from pathlib import Path
 
 from grader.exercise import Exercise
 from grader.grading.plan import plan_frame
-from grader.grading.run import ENGINE_FOLDER
+from grader.grading.run import IN_BOX_FOLDER
 from grader.records import Rubric
 from grader.rubric import load_rubric
-from grader.sandbox.backend import ENGINE, PROBE, Contents
+from grader.sandbox.backend import IN_BOX, PROBE, Contents
 from grader.sandbox.bubblewrap import Bubblewrap
 from grader.sandbox.in_box.frames import CellStep
 from grader.sandbox.supervisor import Supervisor
@@ -84,9 +84,9 @@ def _box(rubric: Rubric, exercise: Exercise, *, kernel: bool) -> float:
         folder.chmod(0o755)
         (folder / "runner.py").write_text(NOTHING)
         for name in ("frames.py", "wire.py"):
-            (folder / name).write_text((ENGINE_FOLDER / name).read_text())
+            (folder / name).write_text((IN_BOX_FOLDER / name).read_text())
         began = time.perf_counter()
-        contents = Contents({ENGINE: ENGINE_FOLDER if kernel else folder, PROBE: exercise.in_box})
+        contents = Contents({IN_BOX: IN_BOX_FOLDER if kernel else folder, PROBE: exercise.in_box})
         supervisor = Supervisor(Bubblewrap(), contents, rubric.limits, gpu=False)
         kept = supervisor.supervise(
             plan_frame([step], rubric.interface, rubric.limits), lambda *_: None, lambda _: None

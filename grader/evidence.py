@@ -63,15 +63,15 @@ class NotAnswered(Exception):
         self.fault = fault
 
 
-def answer(evidence: Evidence, source: Address, *names: str) -> list[Array]:
+def answer(evidence: Evidence, address: Address, *names: str) -> list[Array]:
     """These arrays of the answer.
 
     Raises:
         NotAnswered: the box gave none; with the reason.
     """
-    arrays = [evidence.answers.get(source.array(name)) for name in names]
+    arrays = [evidence.answers.get(address.array(name)) for name in names]
     if any(array is None for array in arrays):
-        raise NotAnswered(evidence.fault(source, *names))
+        raise NotAnswered(evidence.fault(address, *names))
     return [array for array in arrays if array is not None]
 
 
@@ -151,8 +151,8 @@ def read_answer(data: bytes, spec: AnswerSpec) -> dict[str, Array]:
 def save_evidence(evidence: Evidence) -> bytes:
     """The evidence as the bytes of one safetensors file; large float arrays are kept in half precision."""
     arrays: dict[str, Array] = {}
-    for prefix, source in (("q", evidence.questions), ("a", evidence.answers)):
-        for name, array in source.items():
+    for prefix, stored in (("q", evidence.questions), ("a", evidence.answers)):
+        for name, array in stored.items():
             arrays[f"{prefix}:{name}"] = np.array(array, dtype=_stored_dtype(array), order="C")
     faults = {name: [fault.blame, fault.message] for name, fault in evidence.faults.items()}
     return save(arrays, metadata={"faults": json.dumps(faults)})
@@ -267,7 +267,7 @@ def _faults(metadata: Mapping[str, Any]) -> dict[str, Fault]:
     """
     try:
         entries: Mapping[str, tuple[str, str]] = json.loads(metadata["faults"], object_pairs_hook=_unique)
-        faults = {source: Fault(Blame(blame), message) for source, (blame, message) in entries.items()}
+        faults = {address: Fault(Blame(blame), message) for address, (blame, message) in entries.items()}
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         raise Rejected("its faults cannot be read") from None
     for fault in faults.values():

@@ -67,10 +67,11 @@ class ItemSpec:
 class Exercise(Protocol):
     """An exercise as the grader sees it: its questions, its specification of answers, its checks and its pictures.
 
-    A stage has a kind and a part: `components` is asked before a part's training, `sampling`, `trained` and
-    `quality` after it, in this order, and `decode` in a second box that holds the trained numbers but none of the
-    earlier questions. Two kinds are the engine's: `ended` looks at the given names as soon as a part has trained, and
-    `replace` puts correct parts in. Other kinds are asked only in the second box and belong to the exercise.
+    A stage has a kind and a part. In the first box, `components` is asked before a part's training, `ended` as soon as
+    its training cells have run, and then `sampling`, `trained` and `quality`, in this order. A second box, which has
+    trained nothing, is asked what `second_questions` returns: `decode`, whose answers depend on the part's training as
+    those of `trained` and `quality` do, and kinds of the exercise's own. `replace` is the engine's: it puts correct
+    code in before a part is trained again.
 
     A subclass omits each method that has nothing to do; `questions` and `answer_specs` are required.
     """
@@ -95,7 +96,7 @@ class Exercise(Protocol):
 
     @abstractmethod
     def questions(self, rng: np.random.Generator, sizes: Mapping[str, int]) -> Questions:
-        """Returns new questions for every stage except `decode`."""
+        """Returns new questions for the first box: for stages of the kinds in `FIRST_BOX`, of which it may omit any."""
 
     @abstractmethod
     def answer_specs(self, sizes: Mapping[str, int]) -> Mapping[Address, AnswerSpec]:

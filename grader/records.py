@@ -250,14 +250,14 @@ class Evidence:
     answers: Mapping[str, Array]
     faults: Mapping[str, Fault] = field(default_factory=dict)
 
-    def fault(self, source: Address, *names: str) -> Fault:
+    def fault(self, address: Address, *names: str) -> Fault:
         """Returns why these arrays of the answer are missing: one of them was unusable, or all are missing."""
-        keys = (*(source.array(name) for name in names), source)
+        keys = (*(address.array(name) for name in names), address)
         if (known := next((self.faults[key] for key in keys if key in self.faults), None)) is not None:
             return known
-        if any(source.stage.holds(key) for entries in (self.answers, self.faults) for key in entries):
-            arrays = f"{' and '.join(names)} of " if any(source.holds(key) for key in self.answers) else ""
-            return Fault(Blame.OURS, f"the check asks for {arrays}{source}, which the exercise does not specify")
+        if any(address.stage.holds(key) for entries in (self.answers, self.faults) for key in entries):
+            arrays = f"{' and '.join(names)} of " if any(address.holds(key) for key in self.answers) else ""
+            return Fault(Blame.OURS, f"the check asks for {arrays}{address}, which the exercise does not specify")
         return UNANSWERED
 
 

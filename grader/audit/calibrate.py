@@ -24,7 +24,7 @@ from grader.audit.runs import CorpusRun, RunResult, planned, run_all
 from grader.checks import needing_training
 from grader.errors import GraderError
 from grader.evidence import NotAnswered
-from grader.exercise import Pictured, Reading
+from grader.exercise import Pictured, Reading, Say
 from grader.grading.regrade import load_findings, save_findings
 from grader.grading.stored_run import stored_evidence
 from grader.grading.verdicts import item_verdicts
@@ -37,12 +37,11 @@ PICTURES = "calibration"
 COLUMNS = 20  # images per row of a strip
 READ = ("reference", "kl_10", "epochs_1", "noise_of_a_tenth")  # models whose samples the second reader also reads
 READ_ITEM = "vae.generation"
-ON_A_SHEET = 12  # strips per sheet that viewers sort
+STRIPS_PER_SHEET = 12  # strips per sheet that viewers sort
 SHUFFLE = 11  # the seed of the strips' order
-Say = Callable[[str], None]
 
 
-def zoo() -> list[CorpusRun]:
+def calibration_runs() -> list[CorpusRun]:
     """A run per seed of the reference, of each model, and of each variant that changes what is learned.
 
     Models with several seeds come first: they show how much a result depends on the seed.
@@ -62,7 +61,7 @@ def calibrate(rubric_path: Path, jobs: int, say: Say, *, stored: bool = False) -
     """
     rubric, exercise = _pictured(rubric_path)
     exercise.prepare(say)
-    runs = [run for run in zoo() if not stored or (run.folder / "key").exists()]
+    runs = [run for run in calibration_runs() if not stored or (run.folder / "key").exists()]
     order = {name: number for number, name in enumerate(_names())}  # as in the files: ladders from mild to severe
     finished = run_all(runs, rubric_path, jobs, say)
     results = sorted(finished, key=lambda result: (order[result.run.name], result.run.training))
@@ -181,7 +180,7 @@ def sheets_to_sort(rubric_path: Path, out: Path) -> list[Path]:
     rubric, exercise = _pictured(rubric_path)
     pictures = needing_training(exercise.checks)
     items = [item.id for item in rubric.items if {spec.check for spec in item.checks} & pictures]
-    runs = [run for run in zoo() if not run.training and (run.folder / "key").exists()]
+    runs = [run for run in calibration_runs() if not run.training and (run.folder / "key").exists()]
     out.mkdir(parents=True, exist_ok=True)
     draw, paths, key = random.Random(SHUFFLE), [], []
     for item in items:
@@ -192,9 +191,11 @@ def sheets_to_sort(rubric_path: Path, out: Path) -> list[Path]:
             except NotAnswered:
                 continue
         draw.shuffle(strips)
-        for start in range(0, len(strips), ON_A_SHEET):
-            numbered = [(f"{item} {start + n}", images) for n, (_, images) in enumerate(strips[start:][:ON_A_SHEET], 1)]
-            path = out / f"{item}.{start // ON_A_SHEET + 1}.png"
+        for start in range(0, len(strips), STRIPS_PER_SHEET):
+            numbered = [
+                (f"{item} {start + n}", images) for n, (_, images) in enumerate(strips[start:][:STRIPS_PER_SHEET], 1)
+            ]
+            path = out / f"{item}.{start // STRIPS_PER_SHEET + 1}.png"
             write_atomically(path, sheet(numbered))
             paths.append(path)
         key += [{"item": item, "strip": n, "model": name} for n, (name, _) in enumerate(strips, 1)]

@@ -53,7 +53,7 @@ def caption(shown: ShownModel, words: str) -> str:
         return f"the reference: {value}, {earned}"
     distance = "" if shown.is_near else "no model is near; "
     at = amount(words, shown.at)
-    return f"{distance}nearest to {shown.level} ({at}): {plain_name(m.name)}, {value}, {earned}"
+    return f"{distance}nearest to {shown.level} ({at}): {in_plain_words(m.name)}, {value}, {earned}"
 
 
 def amount(words: str, value: float) -> str:
@@ -82,10 +82,10 @@ def bounds(row: Threshold) -> tuple[str, str]:
     return ("at most", "at least") if row.full_at > row.zero_at else ("at least", "at most")
 
 
-def plain_name(name: str) -> str:
+def in_plain_words(name: str) -> str:
     """The name of a model or of a check in plain words.
 
-    >>> plain_name("samples_are_the_decoders_own")
+    >>> in_plain_words("samples_are_the_decoders_own")
     "samples are the decoder's own"
     """
     return name.replace("_", " ").replace("decoders own", "decoder's own")

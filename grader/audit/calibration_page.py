@@ -21,7 +21,7 @@ from grader.audit.calibration import (
     faults,
     ladders,
 )
-from grader.audit.calibration_levels import ShownModel, amount, bound, bounds, caption, plain_name
+from grader.audit.calibration_levels import ShownModel, amount, bound, bounds, caption, in_plain_words
 from grader.audit.calibration_tables import CLASSES, SIZES, StripRating, Tables
 from grader.checks import BORDERLINE
 from grader.exercise import Exercise, Reading
@@ -168,7 +168,7 @@ def _limits(defective: Sequence[ModelScore]) -> Iterator[str]:
 
 
 def _shares(scores: Sequence[ModelScore]) -> str:
-    return ", ".join(f"{plain_name(score.name)} ({_percent(score.share)})" for score in scores)
+    return ", ".join(f"{in_plain_words(score.name)} ({_percent(score.share)})" for score in scores)
 
 
 def _percent(share: float) -> str:
@@ -189,7 +189,7 @@ def _checks(content: PageContent) -> Iterator[str]:
             none, worst = f"{below} {amount(words, row.zero_at)}", f"{amount(words, row.worst)}"
             yield (
                 f"| {_title(content, row)} | {worth} | {full} | {none} "
-                f"| {worst} ({plain_name(row.worst_model)}) | {_best_defective(content, row)} |"
+                f"| {worst} ({in_plain_words(row.worst_model)}) | {_best_defective(content, row)} |"
             )
     yield ""
 
@@ -213,7 +213,7 @@ def _best_defective(content: PageContent, row: Threshold) -> str:
         return "none"
     best = max(losing, key=lambda m: sign * m.value)
     value = amount(content.words[row.check], best.value)
-    return f"{value} ({plain_name(best.name)}), earned {points_text(best.points_milli)}"
+    return f"{value} ({in_plain_words(best.name)}), earned {points_text(best.points_milli)}"
 
 
 def _of_check(tables: Tables, row: Threshold) -> list[ModelMeasurement]:
@@ -253,7 +253,7 @@ def _folded(title: str, lines: Iterator[str] | Sequence[str]) -> Iterator[str]:
 def _ladders(models: Sequence[ModelScore]) -> Iterator[str]:
     yield from ("| ladder | share of the points per rung, from mild to severe |", "| --- | --- |")
     for ladder, rungs in ladders(models).items():
-        yield f"| {ladder} | {', '.join(f'{plain_name(rung.model)} {_percent(rung.share)}' for rung in rungs)} |"
+        yield f"| {ladder} | {', '.join(f'{in_plain_words(rung.model)} {_percent(rung.share)}' for rung in rungs)} |"
     yield ""
 
 
@@ -296,7 +296,7 @@ def _classes(tables: Tables) -> Iterator[str]:
             yield f"| `{item}` | {named_class} | {len(models)} | {ends} | {points_text(most[item])} |"
     lines = ["| item | both viewers | models, with their points |", "| --- | --- | --- |"]
     for (item, named_class), models in groups.items():
-        named = ", ".join(f"{plain_name(name)} ({points_text(milli)})" for milli, name in models)
+        named = ", ".join(f"{in_plain_words(name)} ({points_text(milli)})" for milli, name in models)
         lines += [f"| `{item}` | {named_class} | {named} |"] if models else []
     yield from ("", *_folded("Each sorted strip, with the points of its model", [*lines, ""]))
 
@@ -312,7 +312,7 @@ def _readings(readings: Sequence[Reading]) -> Iterator[str]:
     yield "| --- | ---: |" + " ---: |" * 10
     for reading in readings:
         read = " | ".join(f"{100 * reading.read[d]:.0f} ({100 * reading.agreed[d]:.0f})" for d in digits)
-        yield f"| {plain_name(reading.name)} | {_percent(reading.agreement)} | {read} |"
+        yield f"| {in_plain_words(reading.name)} | {_percent(reading.agreement)} | {read} |"
     yield from (
         "",
         "Under each digit: the percentage of samples that the classifier reads as this digit; in brackets, the",
@@ -342,9 +342,9 @@ def _table(rows: Sequence[Threshold]) -> Iterator[str]:
         "| --- | --- | ---: | ---: | ---: | ---: | --- |",
     )
     for row in rows:
-        worst = f"{row.worst:.3g} {plain_name(row.worst_model)}"
+        worst = f"{row.worst:.3g} {in_plain_words(row.worst_model)}"
         yield (
-            f"| {row.item}: {plain_name(row.check)} | {worst} | {row.median:.3g} | {row.draw_error:.2g} "
+            f"| {row.item}: {in_plain_words(row.check)} | {worst} | {row.median:.3g} | {row.draw_error:.2g} "
             f"| {row.total_error:.2g} | {row.full_by_rule:g} | {row.zero_at:g}, {row.full_at:g} |"
         )
     yield ""
@@ -360,5 +360,5 @@ def _models(models: Sequence[ModelScore]) -> Iterator[str]:
     )
     for model in models:
         points = f"{points_text(model.points_milli)} of {points_text(model.max_milli)}"
-        yield f"| {plain_name(model.name)} | {model.group} | {points} | {_percent(model.share)} |"
+        yield f"| {in_plain_words(model.name)} | {model.group} | {points} | {_percent(model.share)} |"
     yield ""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from grader.audit.calibration import ModelMeasurement, Threshold
-from grader.audit.calibration_levels import plain_name
+from grader.audit.calibration_levels import in_plain_words
 from grader.records import Array
 
 GROUPS = (  # group, its name, and the form of its marks
@@ -51,7 +51,7 @@ def overview(rows: Sequence[Threshold], measurements: Sequence[ModelMeasurement]
             item = row.item
             parts.append(_text(LEFT, top + 14, item, "item"))
             top += 22
-        parts.append(_text(LEFT, top + 11, plain_name(row.check), "soft"))
+        parts.append(_text(LEFT, top + 11, in_plain_words(row.check), "soft"))
         parts += _lanes(row, measurements, top + 15, {"ordinary": 5, "weak": 5, "first": 5, "defective": 15})
         top += 40
     return _svg(parts, top + 4, "Where models of known quality lie between the thresholds of each quality check")
@@ -68,10 +68,10 @@ def strip_chart(row: Threshold, measurements: Sequence[ModelMeasurement]) -> byt
         counted = f"{name} ({len(of_group)})"
         if of_group:
             end, named = ("best", of_group[-1]) if group == "defective" else ("worst", of_group[0])
-            counted += f", {end}: {plain_name(named.name)} {named.value:.3g}"
+            counted += f", {end}: {in_plain_words(named.name)} {named.value:.3g}"
         words.append(_text(LEFT, middle - 10, counted, "soft"))
     marks = _lanes(row, of_check, 24.0, lanes, height=40 * len(GROUPS))
-    return _svg([*marks, *words], 30 + 40 * len(GROUPS), f"{row.item}: {plain_name(row.check)}")
+    return _svg([*marks, *words], 30 + 40 * len(GROUPS), f"{row.item}: {in_plain_words(row.check)}")
 
 
 def _place(row: Threshold, value: float) -> float:

@@ -6,19 +6,20 @@ Nothing is printed here: the functions return results and the paths of their fil
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from grader.audit import corpus
 from grader.audit.calibration import read_margins
-from grader.audit.matrix import audit
+from grader.audit.comparison import audit
 from grader.audit.page import audit_csv, audit_html, levels_of
 from grader.audit.problems import answers_of
-from grader.audit.quick import Results, quick_results
 from grader.audit.result import Audit
 from grader.audit.runs import SEED, planned, run_all
+from grader.audit.without_box import CorpusVerdicts, grade_without_box
 from grader.errors import GraderError, nearest
+from grader.exercise import Say
 from grader.notebook.format import load_notebook
 from grader.records import ItemVerdict
 from grader.rubric import load_rubric
@@ -27,7 +28,6 @@ from grader.store.files import csv_bytes, write_atomically
 CALIBRATION = Path("docs/calibration.csv")  # relative to the rubric's folder
 PAIRS_SEED = 7
 EVERY_S = 2.0  # seconds between progress lines
-Say = Callable[[str], None]
 Points = tuple[tuple[str, int], ...]  # (item, thousandths)
 
 
@@ -89,7 +89,7 @@ def audit_corpus(only: Sequence[str], rubric_path: Path, out: Path, jobs: int, s
     answers = answers_of(load_notebook(rubric_path.parent / rubric.reference))
     parts = corpus.parts_of if full else None
     result = audit(
-        results.results,
+        results.verdicts,
         rubric,
         exercise,
         parts,
@@ -116,7 +116,7 @@ def audit_seeds(
     solutions = tuple(
         SolutionBySeed(
             name,
-            {seed: _points(result.results[name]) for seed, result in results.items() if name in result.results},
+            {seed: _points(result.verdicts[name]) for seed, result in results.items() if name in result.verdicts},
             {seed: result.broken[name] for seed, result in results.items() if name in result.broken},
         )
         for name in names
@@ -126,17 +126,17 @@ def audit_seeds(
 
 def _by_seed(
     names: Sequence[str], seeds: Sequence[str], rubric_path: Path, jobs: int, say: Say, *, full: bool
-) -> dict[str, Results]:
+) -> dict[str, CorpusVerdicts]:
     """The results of the named entries for each seed of the questions."""
     rubric, exercise = load_rubric(rubric_path)
     corpus.refuse_other_exercise(rubric.exercise)
     if not full:
-        return {seed: quick_results(names, rubric_path, jobs=jobs, seed=seed, say=say) for seed in seeds}
+        return {seed: grade_without_box(names, rubric_path, jobs=jobs, seed=seed, say=say) for seed in seeds}
     exercise.prepare(say)
     runs = [replace(planned(name), seed=seed) for name in names for seed in seeds]
     results = {(result.run.name, result.run.seed): result for result in run_all(runs, rubric_path, jobs, say)}
     return {
-        seed: Results(
+        seed: CorpusVerdicts(
             {name: results[name, seed].items for name in names if not results[name, seed].error},
             {name: results[name, seed].error for name in names if results[name, seed].error},
         )

@@ -13,7 +13,7 @@ from grader.audit.calibration import Margin
 from grader.audit.corpus import BOTH, MUTANT, REFERENCE, VARIANT, Solution, entry, solutions
 from grader.audit.pairs import pairs_that_paid, paying_pairs
 from grader.audit.problems import audit_remarks, pair_problems, pair_remarks, problems_of
-from grader.audit.result import Audit, CheckCoverage, CheckLoss, ItemCoverage, SolutionResult, SolutionState, Square
+from grader.audit.result import Audit, CheckCoverage, CheckLoss, ItemCoverage, ItemResult, SolutionResult, SolutionState
 from grader.exercise import Exercise, ItemSpec
 from grader.grading.follow_through import share
 from grader.records import CheckSpec, CheckVerdict, ItemVerdict, Outcome, Rubric, RubricItem
@@ -93,7 +93,7 @@ def _row(
     trained = parts(solution.name) if parts is not None else exercise.parts
     losses: list[CheckLoss] = []
     undecided: list[CheckLoss] = []
-    squares = []
+    item_results = []
     earned_by_item: Counter[str] = Counter()
     graded_checks: set[str] = set()
     for item in rubric.items:
@@ -125,19 +125,19 @@ def _row(
         named_here = {f"{item.id}.{spec.check}" for spec in item.checks if _names(solution.checks, item.id, spec.check)}
         if state is SolutionState.KEPT and named_here - graded_here:
             state = SolutionState.UNGRADED  # the loss may show only in a named check that was not graded
-        squares.append(Square(item.id, state, lost_milli, of))
+        item_results.append(ItemResult(item.id, state, lost_milli, of))
     named = tuple(solution.checks)
-    of_foretold = [check for check in graded_checks if check.rpartition(".")[0] in solution.loses]
+    checks_of_expected_items = [check for check in graded_checks if check.rpartition(".")[0] in solution.loses]
     return SolutionResult(
         name=solution.name,
         kind=solution.kind,
         story=solution.story,
-        foretold=tuple(solution.loses),
-        squares=tuple(squares),
+        expected_items=tuple(solution.loses),
+        item_results=tuple(item_results),
         losses=tuple(losses),
         undecided=tuple(undecided),
         named_checks=named,
-        to_the_check=_exact(named, losses, of_foretold),
+        exact=_exact(named, losses, checks_of_expected_items),
         causes=tuple(solution.causes),
         ceilings=solution.ceilings,
         earned_milli=earned_by_item,
@@ -224,5 +224,5 @@ def _item_coverage(
         )
         for spec in item.checks
     )
-    lost_by = tuple(row.name for row in mutants if any(s.item == item.id and s.lost_milli for s in row.squares))
+    lost_by = tuple(row.name for row in mutants if any(s.item == item.id and s.lost_milli for s in row.item_results))
     return ItemCoverage(item.id, item.title, item.points_milli, uses, max(graded_counts.values(), default=0), lost_by)

@@ -22,7 +22,7 @@ from grader.audit.result import (
     correct_sentence,
     graded_mutants,
     killed_mutants,
-    square_text,
+    result_in_words,
     summary,
     wrong_sentence,
 )
@@ -60,7 +60,7 @@ def levels_of(items: Sequence[ItemCoverage], folder: Path) -> list[LevelStrips]:
 def audit_html(audit: Audit, levels: Sequence[LevelStrips] = ()) -> str:
     """One page: conclusion, problems, coverage of items, pictures of levels, all solutions, and items with checks."""
     wrong, honest = audit.of_kind("wrong"), audit.of_kind("honest")
-    odd = [row for row in wrong if any(square.state in _NOT_AS_EXPECTED for square in row.squares)]
+    odd = [row for row in wrong if any(result.state in _NOT_AS_EXPECTED for result in row.item_results)]
     return html_page(
         "grader.audit/audit.html.j2",
         (SHEET, "grader.audit/audit.css"),
@@ -84,10 +84,10 @@ def audit_html(audit: Audit, levels: Sequence[LevelStrips] = ()) -> str:
         ADVICE=ADVICE,
         SHORT=SHORT,
         tested=_tested,
-        aimed_at={item for row in wrong for item in row.foretold} | {i.id for i in audit.items if i.lost_by},
+        aimed_at={item for row in wrong for item in row.expected_items} | {i.id for i in audit.items if i.lost_by},
         number=_number,
         numbers=_numbers,
-        square_text=square_text,
+        result_in_words=result_in_words,
         counted=_counted,
         worth=_worth,
     )
@@ -139,13 +139,15 @@ def audit_csv(audit: Audit) -> bytes:
     """A row per solution, a column per item with the points lost: "?" needs manual review, empty was not graded."""
     rows = []
     for row in audit.rows:
-        others = " ".join(f"{s.item}:{s.state}" for s in row.squares if s.state in _NOT_AS_EXPECTED)
-        who = {"solution": cell(row.name), "kind": cell(row.kind), "foretold": cell(" ".join(row.foretold))}
-        lost = {square.item: _SPECIAL.get(square.state, points_number(square.lost_milli)) for square in row.squares}
+        others = " ".join(f"{s.item}:{s.state}" for s in row.item_results if s.state in _NOT_AS_EXPECTED)
+        who = {"solution": cell(row.name), "kind": cell(row.kind), "foretold": cell(" ".join(row.expected_items))}
+        lost = {
+            result.item: _SPECIAL.get(result.state, points_number(result.lost_milli)) for result in row.item_results
+        }
         more = {
             "not_as_foretold": cell(others, _LIST),
             "checks_lost": cell(" ".join(f"{loss.item}.{loss.check}" for loss in row.losses), _LIST),
-            "to_the_check": "" if row.to_the_check is None else "yes" if row.to_the_check else "no",
+            "to_the_check": "" if row.exact is None else "yes" if row.exact else "no",
             "story": cell(row.story, _LONGEST_LINE),
         }
         rows.append({**who, **lost, **more})

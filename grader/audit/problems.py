@@ -181,12 +181,12 @@ def _of_row(row: SolutionResult) -> Iterator[Problem]:
         yield from (Problem("honest", row.name, _loss_text(loss)) for loss in unfair)
         return
     if row.survives:
-        yield Problem("survivor", row.name, f"lost no points on {', '.join(row.foretold)}: {row.story}")
-    for square in row.squares:
-        if square.state is SolutionState.KEPT and not row.survives:
-            yield Problem("kept", row.name, f"lost no points on {square.item}")
-        if square.state is SolutionState.UNEXPECTED:
-            item_losses = [loss for loss in row.losses if loss.item == square.item]
+        yield Problem("survivor", row.name, f"lost no points on {', '.join(row.expected_items)}: {row.story}")
+    for result in row.item_results:
+        if result.state is SolutionState.KEPT and not row.survives:
+            yield Problem("kept", row.name, f"lost no points on {result.item}")
+        if result.state is SolutionState.UNEXPECTED:
+            item_losses = [loss for loss in row.losses if loss.item == result.item]
             yield from (Problem("unexpected", row.name, _loss_text(loss)) for loss in item_losses)
     for item, most in row.ceilings.items():
         if (points := row.earned_milli.get(item, 0) / 1000) > most:
@@ -198,8 +198,8 @@ def _loss_text(loss: CheckLoss) -> str:
 
 
 def _imprecise(rows: Sequence[SolutionResult]) -> Iterator[Problem]:
-    named = [row for row in rows if row.to_the_check is not None]
-    missed = [row for row in named if not row.to_the_check]
+    named = [row for row in rows if row.exact is not None]
+    missed = [row for row in named if not row.exact]
     if len(named) - len(missed) >= NAMED_SHARE * len(named):
         return
     for row in missed:
@@ -242,7 +242,7 @@ def _margins(items: Sequence[ItemCoverage]) -> Iterator[Problem]:
 
 
 def _was_graded(row: SolutionResult, item: str) -> bool:
-    return any(square.item == item and square.state is not SolutionState.UNGRADED for square in row.squares)
+    return any(result.item == item and result.state is not SolutionState.UNGRADED for result in row.item_results)
 
 
 def wording_faults(results: Mapping[str, Iterable[ItemVerdict]], answers: Collection[str]) -> Iterator[tuple[str, str]]:

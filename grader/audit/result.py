@@ -61,7 +61,7 @@ class CheckLoss:
 
 
 @dataclass(frozen=True, slots=True)
-class Square:
+class ItemResult:
     """One item of one solution; `lost_milli` already excludes the points that follow-through gave back."""
 
     item: str
@@ -72,17 +72,17 @@ class Square:
 
 @dataclass(frozen=True, slots=True)
 class SolutionResult:
-    """One solution: its squares in the rubric's order, and every check that lost points or needs manual review."""
+    """One solution: its items in the rubric's order, and every check that lost points or needs manual review."""
 
     name: str
     kind: str  # "honest" or "wrong", the folder in corpus/
     story: str
-    foretold: tuple[str, ...]
-    squares: tuple[Square, ...]
+    expected_items: tuple[str, ...]  # those that the corpus expects to lose points
+    item_results: tuple[ItemResult, ...]
     losses: tuple[CheckLoss, ...]
     undecided: tuple[CheckLoss, ...]
     named_checks: tuple[str, ...]  # the checks that the corpus expects to lose points; may be empty
-    to_the_check: bool | None  # whether exactly those lost points; None without named checks
+    exact: bool | None  # whether exactly those lost points; None without named checks
     causes: tuple[str, ...] = ()  # the causes that its feedback may state
     ceilings: Mapping[str, float] = field(default_factory=dict)  # item -> the most points that its code may earn
     earned_milli: Mapping[str, int] = field(default_factory=dict)  # item -> the points for its code, without pictures
@@ -91,7 +91,7 @@ class SolutionResult:
     @property
     def survives(self) -> bool:
         """Whether it is a wrong solution that kept all points of the graded items that were expected to lose some."""
-        states = {square.state for square in self.squares if square.item in self.foretold}
+        states = {result.state for result in self.item_results if result.item in self.expected_items}
         return (
             self.kind == MUTANT
             and SolutionState.KEPT in states
@@ -101,7 +101,7 @@ class SolutionResult:
     @property
     def was_graded(self) -> bool:
         """Whether any item that is expected to lose points was graded; the others need training."""
-        return any(s.item in self.foretold and s.state is not SolutionState.UNGRADED for s in self.squares)
+        return any(s.item in self.expected_items and s.state is not SolutionState.UNGRADED for s in self.item_results)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +160,10 @@ class Audit:
         return not self.problems
 
 
-def square_text(square: Square) -> str:
+def result_in_words(result: ItemResult) -> str:
     """The result in words and points: "lost points, as expected: 3 of 20"."""
-    lost_points = f": {points_text(square.lost_milli)} of {points_text(square.max_milli)}" if square.lost_milli else ""
-    return MEANINGS[square.state] + lost_points
+    lost_points = f": {points_text(result.lost_milli)} of {points_text(result.max_milli)}" if result.lost_milli else ""
+    return MEANINGS[result.state] + lost_points
 
 
 def killed_mutants(rows: Sequence[SolutionResult]) -> int:
@@ -171,8 +171,8 @@ def killed_mutants(rows: Sequence[SolutionResult]) -> int:
     bad = {SolutionState.KEPT, SolutionState.UNEXPECTED, SolutionState.UNDECIDED}
     return sum(
         row.kind == MUTANT
-        and not any(square.state in bad for square in row.squares)
-        and any(square.state is SolutionState.LOST for square in row.squares)
+        and not any(result.state in bad for result in row.item_results)
+        and any(result.state is SolutionState.LOST for result in row.item_results)
         for row in rows
     )
 
@@ -189,8 +189,8 @@ def intact_variants(rows: Sequence[SolutionResult]) -> int:
 
 def exact_mutants(rows: Sequence[SolutionResult]) -> tuple[int, int]:
     """The number of wrong solutions that lost points in exactly the checks named for them, and of all with names."""
-    named = [row for row in rows if row.to_the_check is not None]
-    return sum(bool(row.to_the_check) for row in named), len(named)
+    named = [row for row in rows if row.exact is not None]
+    return sum(bool(row.exact) for row in named), len(named)
 
 
 def wrong_sentence(audit: Audit) -> str:

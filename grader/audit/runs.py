@@ -11,12 +11,13 @@ import hashlib
 import json
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 from grader.audit import corpus
+from grader.exercise import Say
 from grader.grading.cache_keys import questions_checksum, run_key
 from grader.grading.correct_code import reference_definitions
 from grader.grading.grade import retrain_affected_parts
@@ -107,7 +108,7 @@ def _silent(text: str) -> None:
     """Ignores the text."""
 
 
-def run_all(runs: Sequence[CorpusRun], rubric_path: Path, jobs: int, say: Callable[[str], None]) -> Iterator[RunResult]:
+def run_all(runs: Sequence[CorpusRun], rubric_path: Path, jobs: int, say: Say) -> Iterator[RunResult]:
     """Yields results in the order of completion; several runs at once, each on its own core."""
     context = multiprocessing.get_context("spawn")
     cores = context.Queue()

@@ -15,7 +15,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from grader.audit import corpus
 from grader.audit.runs import SEED
 from grader.errors import GraderError
 from grader.evidence import load_evidence, save_evidence
-from grader.exercise import Exercise, Questions
+from grader.exercise import Exercise, Questions, Say
 from grader.grading.answers import decode_answers, merge_evidence, question_arrays
 from grader.grading.plan import cell_steps, first_plan, plan_frame, stage_steps
 from grader.grading.run import QuestionSource
@@ -37,8 +37,8 @@ from grader.notebook.restore import restore_given
 from grader.notebook.roles import DEFINITIONS
 from grader.records import Evidence, ItemVerdict, Notebook, Rubric, Stage, Status
 from grader.rubric import load_rubric
-from grader.sandbox.backend import ENGINE, ENGINE_FOLDER, PROBE, box_environment
-from grader.sandbox.in_box.frames import Event, Plan, StageEnd, StageStatus, StageStep, Step, recorded
+from grader.sandbox.backend import IN_BOX, IN_BOX_FOLDER, PROBE, box_environment
+from grader.sandbox.in_box.frames import Plan, RunnerFault, StageEnd, StageStatus, StageStep, Step, recorded
 from grader.sandbox.received_frames import Inbox
 
 CHILD_S = 120
@@ -46,27 +46,27 @@ LOG_TAIL = 200  # characters of the output of a child that died
 
 
 @dataclass(frozen=True)
-class Results:
+class CorpusVerdicts:
     """The verdicts by entry, and the reason if an entry has none."""
 
-    results: dict[str, tuple[ItemVerdict, ...]]
+    verdicts: dict[str, tuple[ItemVerdict, ...]]
     broken: dict[str, str]
 
 
-def quick_results(
+def grade_without_box(
     names: Sequence[str],
     rubric_path: Path,
     *,
     jobs: int = 2,
     seed: str = SEED,
-    say: Callable[[str], None] = lambda _: None,
-) -> Results:
+    say: Say = lambda _: None,
+) -> CorpusVerdicts:
     """The verdicts on the components of every named entry, or why there are none; training is skipped."""
     rubric, exercise = load_rubric(rubric_path)
     exercise.prepare(say)
     say(f"{len(names)} solutions to grade; starting {min(jobs, len(names)) or 1} processes")
     questions = question_arrays(exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes))
-    results: dict[str, tuple[ItemVerdict, ...]] = {}
+    verdicts: dict[str, tuple[ItemVerdict, ...]] = {}
     failures: dict[str, str] = {}
     for count, (name, path, why) in enumerate(_answered(names, rubric_path, jobs, seed), 1):
         if why:
@@ -74,12 +74,12 @@ def quick_results(
         else:
             try:
                 evidence = replace(load_evidence(path), questions=questions)
-                results[name] = item_verdicts(evidence, rubric, exercise.checks)
+                verdicts[name] = item_verdicts(evidence, rubric, exercise.checks)
             except GraderError as error:
                 failures[name] = str(error)
             path.unlink()
         say(f"{count} of {len(names)}: {name}" + (f": {failures[name]}" if name in failures else ""))
-    return Results({name: results[name] for name in names if name in results}, failures)
+    return CorpusVerdicts({name: verdicts[name] for name in names if name in verdicts}, failures)
 
 
 def _answered(names: Sequence[str], rubric_path: Path, jobs: int, seed: str) -> Iterator[tuple[str, Path, str]]:
@@ -119,7 +119,7 @@ def warm_up(rubric_path: Path, seed: str) -> None:
     torch.set_num_threads(1)
     rubric, exercise = load_rubric(rubric_path)
     folders = exercise.prepare(lambda _: None)
-    contents = {ENGINE: ENGINE_FOLDER, PROBE: exercise.in_box, **folders}
+    contents = {IN_BOX: IN_BOX_FOLDER, PROBE: exercise.in_box, **folders}
     environment = box_environment(contents, "", "")
     os.environ.update({name: value for name, value in environment.items() if name.startswith("BOX_")})
     os.environ.update(MPLBACKEND="Agg", CUDA_VISIBLE_DEVICES="")  # a child cannot use CUDA after a fork
@@ -234,15 +234,15 @@ def _ask(warm: WarmProcess, plan: Plan, stage: Stage, questions: bytes, folder: 
         "probe": str(warm.exercise.in_box),
         "interface": plan.interface,
         "given": {},
-        "engine": str(ENGINE_FOLDER),
+        "in_box": str(IN_BOX_FOLDER),
         "writable": [],
     }
-    recorder = ENGINE_FOLDER / "recorder.py"
+    recorder = IN_BOX_FOLDER / "recorder.py"
     variables = {"__name__": "recorder", "student": warm.shell.user_ns, "request": request}
     try:
         exec(compile(recorder.read_text(), str(recorder), "exec"), variables)
     except Exception as error:  # the recorder catches errors of student code
-        inbox.put(*Event(f"asking {stage} failed: {type(error).__name__}: {error}").encode())
+        inbox.put(*RunnerFault(f"asking {stage} failed: {type(error).__name__}: {error}").encode())
     for path in (folder / "answers").glob("*.*"):
         inbox.put(*recorded(stage, path.name, path.read_bytes()).encode())
     inbox.put(*StageEnd(stage, StageStatus.OK).encode())

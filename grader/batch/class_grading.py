@@ -6,12 +6,12 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
 
+from grader.batch.class_folder import class_folder, lost_parts, refuse_run, unclaim
 from grader.batch.class_records import ClassSubmission, Executor, GradebookRow, Job, StudentState
 from grader.batch.gradebooks import GradebookOptions, GradebookSettings, other_points
 from grader.batch.history import begin, record
@@ -21,13 +21,13 @@ from grader.batch.plan import ClassPlan, missing_line, summary, table
 from grader.batch.progress import Progress
 from grader.batch.results import apply_rulings, each_row, read_rows, rulings_of, write_results
 from grader.batch.retention import without
-from grader.batch.shards import CollectExecutor, Shard, in_part, refuse_no_seed, seed_of_parts
+from grader.batch.shards import CollectExecutor, Shard, in_shard, refuse_no_seed, seed_of_shards
 from grader.batch.students.discovery import Discovery, find
 from grader.batch.students.roster import read_roster
 from grader.batch.work import FailedTry, is_current, store_failed_try
 from grader.errors import GraderError, short_path
-from grader.exercise import Exercise
-from grader.grading.folder_choice import REPLACE, class_folder, listed, lost_parts, refuse_run, unclaim
+from grader.exercise import Exercise, Say
+from grader.grading.folder_choice import REPLACE, parts_text
 from grader.grading.grade import refuse_unknown_parts
 from grader.records import Rubric
 from grader.report.text import plain
@@ -40,9 +40,8 @@ from grader.store.versions import missing_packages
 
 LOG = "grading.log"
 WORKERS_LOG = "workers.log"
-A_RUN_MB = 50  # disk space per run; 49 MB for the reference, nearly all of it evidence
+MB_PER_RUN = 50  # disk space per run; 49 MB for the reference, nearly all of it evidence
 LEAST_FREE_MB = 200
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -60,8 +59,8 @@ class ClassOptions:
     cluster: Path = Path("slurm.yaml")  # the resources of each task on a Slurm cluster
     gradebook: GradebookOptions = field(default_factory=GradebookOptions)
     replace: bool = False  # less complete runs may replace more complete ones
-    shard: Shard | None = None  # grade only this part, into its own folder
-    collect: tuple[Path, ...] = ()  # folders of parts whose results are collected; nothing is run
+    shard: Shard | None = None  # grade only this shard, into its own folder
+    collect: tuple[Path, ...] = ()  # folders of shards whose results are collected; nothing is run
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ def plan_class(submissions: Path, options: ClassOptions, say: Say) -> ClassPlan:
             manifest = _manifest(submissions, Path(unpacked), options, path, rubric, earlier)
             if earlier and not options.replace:
                 _refuse_another(out, earlier, manifest)
-            manifest = in_part(manifest, options.shard)
+            manifest = in_shard(manifest, options.shard)
             jobs = [_job(out, manifest, submission) for submission in manifest.handed_in if not submission.refused]
             done = frozenset(job.key for job in jobs if earlier and is_current(job))
     finally:
@@ -136,7 +135,7 @@ def _grade_into(out: Path, submissions: Path, options: ClassOptions, console: Co
             _refuse_less(out, earlier, options, exercise)
         begin(out, each_row(out, earlier) if earlier else ())
         manifest = _manifest(submissions, out / "unpacked", options, rubric_path, rubric, earlier)
-        manifest = in_part(manifest, options.shard)
+        manifest = in_shard(manifest, options.shard)
         if earlier and not options.replace:
             _refuse_another(out, earlier, manifest)
         rulings_of(out, manifest, rubric)  # raises for invalid overrides or deadlines before anything runs
@@ -175,7 +174,7 @@ def _look_at_disk(out: Path, count: int, say: Say) -> None:
     Raises:
         GraderError: if there is hardly any space.
     """
-    free, needed = shutil.disk_usage(out).free, count * A_RUN_MB * 1_000_000
+    free, needed = shutil.disk_usage(out).free, count * MB_PER_RUN * 1_000_000
     message = f"{short_path(out.resolve())}: {free / 1e9:.1f} GB of disk space free"
     if free < LEAST_FREE_MB * 1_000_000:
         raise GraderError(f"{message}, expected {LEAST_FREE_MB / 1000:g}; free some, or choose another disk with --out")
@@ -192,7 +191,7 @@ def _show_plan(plan: ClassPlan, earlier: Manifest | None, console: Console, say:
     for remark in plan.remarks:
         console.print(f"remark: {plain(remark, 300)}", highlight=False, markup=False, soft_wrap=True)
     earlier_by_key = {submission.key: submission for submission in earlier.handed_in} if earlier else {}
-    if new := [submission for submission in plan.handed_in if submission != earlier_by_key.get(submission.key)]:
+    if new := [submission for submission in plan.submissions if submission != earlier_by_key.get(submission.key)]:
         console.print(table(new))
     if plan.missing and (not earlier or earlier.missing != plan.missing):
         console.print(missing_line(plan.missing), highlight=False, markup=False)
@@ -216,10 +215,10 @@ def _whole_manifest(
     template = path.parent / rubric.template
     seed = options.seed or (earlier.seed if earlier else "")
     if options.collect:
-        of_parts = seed_of_parts(options.collect)
-        if seed and seed != of_parts and not options.replace:
+        shards_seed = seed_of_shards(options.collect)
+        if seed and seed != shards_seed and not options.replace:
             raise GraderError(f"--collect: expected parts with the seed of the class, got another; {REPLACE}")
-        seed = of_parts
+        seed = shards_seed
     discovery: Discovery = find(submissions, unpacked, roster, max_mb=rubric.limits.notebook_mb, template=template)
     return Manifest(
         title=rubric.title,
@@ -229,7 +228,7 @@ def _whole_manifest(
         isolation=options.isolation,
         parts=options.parts,
         layout=discovery.layout,
-        handed_in=discovery.handed_in,
+        handed_in=discovery.submissions,
         missing=discovery.missing,
         remarks=(*remarks, *discovery.remarks),
         gradebook=gradebook,
@@ -285,7 +284,7 @@ def _refuse_less(out: Path, earlier: Manifest, options: ClassOptions, exercise: 
     reports = (row.report for row in each_row(out, earlier) if row.report is not None) if parts else ()
     if graded_parts := parts & frozenset[str]().union(*map(trained_parts, reports)):
         raise GraderError(
-            f"{short_path(out)}: has results for the training of {listed(graded_parts)}, "
+            f"{short_path(out)}: has results for the training of {parts_text(graded_parts)}, "
             f"which this run would drop; {REPLACE}"
         )
 
@@ -310,12 +309,12 @@ def _refuse_another(out: Path, earlier: Manifest, now: Manifest) -> None:
 def _jobs(out: Path, manifest: Manifest, *, replace: bool) -> list[Job]:
     """Returns a job per gradable submission; for each refused one, writes the reason to its folder."""
     jobs = []
-    for handed_in in manifest.handed_in:
-        folder = folder_of(out, handed_in.key)
-        if handed_in.refused:
-            store_failed_try(folder, FailedTry(StudentState.REFUSED, handed_in.refused, ""))
+    for submission in manifest.handed_in:
+        folder = folder_of(out, submission.key)
+        if submission.refused:
+            store_failed_try(folder, FailedTry(StudentState.REFUSED, submission.refused, ""))
             continue
-        jobs.append(_job(out, manifest, handed_in, replace=replace))
+        jobs.append(_job(out, manifest, submission, replace=replace))
     return jobs
 
 

@@ -134,7 +134,7 @@ class GradebookRow:
     key: str  # the submission's key, or the student's id if there is no submission
     state: StudentState
     student: Student | None = None
-    handed_in: ClassSubmission | None = None
+    submission: ClassSubmission | None = None
     report: GradeReport | None = None  # with overrides applied; None if nothing was graded
     folder: Path | None = None  # the run folder
     reason: str = ""

@@ -14,13 +14,14 @@ from typing import TypeVar
 
 from grader.batch import history
 from grader.batch.class_records import GradebookRow, StudentState
-from grader.batch.history import HistoryEvent, standings
+from grader.batch.history import HistoryEvent, snapshots
+from grader.batch.loaded_rubric import LoadedRubric, load_once
 from grader.batch.manifest import folder_of, folders, read_manifest
-from grader.batch.regrading import Say, load_once, regrade_each
+from grader.batch.regrading import regrade_each
 from grader.batch.released_points import falls, read_released
 from grader.batch.results import Ruling, rulings_of
 from grader.errors import GraderError, nearest, short_path
-from grader.exercise import Exercise
+from grader.exercise import Exercise, Say
 from grader.grading.folder_choice import CLASS, class_above, refuse_other_rubric
 from grader.grading.regrade import regraded_report, with_own_decisions
 from grader.grading.run_files import EARLIER, EVIDENCE, PRUNED, REPORT
@@ -212,18 +213,19 @@ def _rulings(root: Path, runs: Iterable[Path], rubric: Rubric) -> tuple[dict[Pat
 
 
 @cache
-def _changed_rubric(path: Path, changes: tuple[Change, ...]) -> Rubric:
-    return with_changes(load_once(path)[0], changes)
+def _changed_rubric(loaded: LoadedRubric, changes: tuple[Change, ...]) -> Rubric:
+    return with_changes(loaded.rubric, changes)
 
 
 def _shift(run: _TrialRun) -> Shift | str:
     """What the submission would gain or lose, or why it could not be re-graded."""
     try:
-        rubric, exercise = load_once(run.rubric)
+        loaded = load_once(run.rubric)
+        rubric, exercise = loaded.rubric, loaded.exercise
         reported = stored_report(run.folder)
         refuse_other_rubric(run.folder, reported, rubric, run.rubric)
         before = _report_of(run, reported, rubric, exercise) if run.changes else reported
-        after = _report_of(run, reported, _changed_rubric(run.rubric, run.changes), exercise)
+        after = _report_of(run, reported, _changed_rubric(loaded, run.changes), exercise)
     except (GraderError, OSError) as error:
         return plain(str(error), 300)
     old, new = (GradebookRow(run.name, StudentState.GRADED, report=report) for report in (before, after))
@@ -236,7 +238,7 @@ def _shift(run: _TrialRun) -> Shift | str:
         counted_milli(before),
         counted_milli(after),
         any(item.outcome is Outcome.NEEDS_REVIEW for item in items),
-        next(iter(history.changes(standings([old]), [new], "")), None),
+        next(iter(history.changes(snapshots([old]), [new], "")), None),
     )
 
 

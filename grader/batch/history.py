@@ -49,14 +49,14 @@ class HistoryEvent:
 
 
 _EVENT: TypeAdapter[HistoryEvent] = TypeAdapter(HistoryEvent)
-STANDINGS = "history-told.json"  # the points of each submission when the history was last written
+SNAPSHOTS = "history-told.json"  # the points of each submission when the history was last written
 
 
 Decisions = Mapping[str, tuple[int, str, str]]  # item -> points, reason, by whom
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class PointsSnapshot:
     """The fields of a report that the history compares; whole reports would take too much memory."""
 
     points_milli: int
@@ -66,20 +66,20 @@ class Standing:
     penalty_milli: int = 0
 
 
-_STANDINGS: TypeAdapter[dict[str, Standing]] = TypeAdapter(dict[str, Standing])
+_SNAPSHOTS: TypeAdapter[dict[str, PointsSnapshot]] = TypeAdapter(dict[str, PointsSnapshot])
 
 
-def standings(rows: Iterable[GradebookRow]) -> dict[str, Standing]:
-    """The standing of each submission with a report, by key."""
-    return {row.key: _standing(row.report) for row in rows if row.report is not None}
+def snapshots(rows: Iterable[GradebookRow]) -> dict[str, PointsSnapshot]:
+    """The snapshot of each submission with a report, by key."""
+    return {row.key: _snapshot(row.report) for row in rows if row.report is not None}
 
 
-def changes(before: Mapping[str, Standing], after: Sequence[GradebookRow], why: str) -> list[HistoryEvent]:
+def changes(before: Mapping[str, PointsSnapshot], after: Sequence[GradebookRow], why: str) -> list[HistoryEvent]:
     """An event per submission whose points or overrides have changed."""
     when, who = datetime.now(UTC).isoformat(timespec="seconds"), user()
     events = []
     for row in after:
-        was, now = before.get(row.key), _standing(row.report) if row.report else None
+        was, now = before.get(row.key), _snapshot(row.report) if row.report else None
         if was == now or (was and now and _without_evidence(was) == _without_evidence(now)):
             continue
         decisions = _reasons(was.decided if was else {}, now.decided if now else {})
@@ -108,7 +108,7 @@ def changes(before: Mapping[str, Standing], after: Sequence[GradebookRow], why: 
 
 def event_of(row: GradebookRow, what: str, why: str = "") -> HistoryEvent:
     """An event that changes no points, such as a release."""
-    now, checksums = (_standing(row.report), row.report.checksums) if row.report else (None, {})
+    now, checksums = (_snapshot(row.report), row.report.checksums) if row.report else (None, {})
     return HistoryEvent(
         when=datetime.now(UTC).isoformat(timespec="seconds"),
         who=user(),
@@ -129,35 +129,35 @@ def begin(out: Path, now: Iterable[GradebookRow]) -> None:
 
     If the command is killed before `record`, the next command still records its changes.
     """
-    if _last_standings(out) is None:
-        _store_standings(out, standings(now))
+    if _last_snapshots(out) is None:
+        _store_snapshots(out, snapshots(now))
 
 
 def record(out: Path, after: Sequence[GradebookRow], why: str) -> list[HistoryEvent]:
     """Appends an event to the history for each change since the stored points; returns the new events."""
-    events = changes(_last_standings(out) or {}, after, why)
+    events = changes(_last_snapshots(out) or {}, after, why)
     append(out, events)
-    _store_standings(out, standings(after))
+    _store_snapshots(out, snapshots(after))
     return events
 
 
-def _store_standings(out: Path, last: Mapping[str, Standing]) -> None:
-    write_json(out / STANDINGS, _STANDINGS, dict(last))
+def _store_snapshots(out: Path, last: Mapping[str, PointsSnapshot]) -> None:
+    write_json(out / SNAPSHOTS, _SNAPSHOTS, dict(last))
 
 
-def _last_standings(out: Path) -> dict[str, Standing] | None:
-    """The standings when the history was last written; None if unknown."""
+def _last_snapshots(out: Path) -> dict[str, PointsSnapshot] | None:
+    """The snapshots when the history was last written; None if unknown."""
     try:
-        return read_json(out / STANDINGS, _STANDINGS, MAX_BYTES)
+        return read_json(out / SNAPSHOTS, _SNAPSHOTS, MAX_BYTES)
     except Unreadable:
         return None
 
 
 def forget_in_history(out: Path, key: str, pseudonym: str) -> None:
     """Renames the submission in the history to the pseudonym, and removes all reasons."""
-    last = _last_standings(out)
+    last = _last_snapshots(out)
     if last is not None:
-        _store_standings(out, {name: standing for name, standing in last.items() if name != key})
+        _store_snapshots(out, {name: snapshot for name, snapshot in last.items() if name != key})
     events = read_history(out)
     if any(event.submission == key for event in events):
         lines = [replace(e, submission=pseudonym, why="") if e.submission == key else e for e in events]
@@ -243,8 +243,8 @@ def _ends_whole(path: Path) -> bool:
         return file.read(1) == b"\n"
 
 
-def _standing(report: GradeReport) -> Standing:
-    return Standing(
+def _snapshot(report: GradeReport) -> PointsSnapshot:
+    return PointsSnapshot(
         report.points_milli,
         {item.id: item.points_milli for item in report.items},
         {i.id: (i.override.points_milli, i.override.reason, i.override.by) for i in report.items if i.override},
@@ -253,12 +253,12 @@ def _standing(report: GradeReport) -> Standing:
     )
 
 
-def _without_evidence(standing: Standing) -> tuple[object, ...]:
+def _without_evidence(snapshot: PointsSnapshot) -> tuple[object, ...]:
     """All fields except the evidence, which differs between runs with the same points."""
-    return standing.points_milli, standing.items, standing.decided, standing.penalty_milli
+    return snapshot.points_milli, snapshot.items, snapshot.decided, snapshot.penalty_milli
 
 
-def _what(was: Standing | None, now: Standing | None) -> str:
+def _what(was: PointsSnapshot | None, now: PointsSnapshot | None) -> str:
     if now is None:
         return "lost its report"
     before = was.decided if was else {}
@@ -269,7 +269,7 @@ def _what(was: Standing | None, now: Standing | None) -> str:
     return REGRADED if (was.points_milli, was.items) != (now.points_milli, now.items) else "lateness"
 
 
-def _changed_items(was: Standing | None, now: Standing | None) -> dict[str, tuple[int, int]]:
+def _changed_items(was: PointsSnapshot | None, now: PointsSnapshot | None) -> dict[str, tuple[int, int]]:
     if was is None or now is None:
         return {}
     both = {item: (was.items[item], milli) for item, milli in now.items.items() if item in was.items}

@@ -27,6 +27,7 @@ from grader.batch.class_records import ClassSubmission
 from grader.batch.students.course_words import when_of
 from grader.errors import GraderError, nearest, one_line, short_path
 from grader.records import GradeReport, Lateness
+from grader.report.text import listed
 from grader.store.yaml_files import as_table, read_yaml, reason_and_author
 
 NAME = "late.yaml"
@@ -41,7 +42,7 @@ class LateDecision:
     """The decision for one submission or student."""
 
     extended_to: datetime | None = None
-    handed_in: datetime | None = None
+    submitted_at: datetime | None = None
     excused: bool = False
     note: str = ""
 
@@ -63,15 +64,15 @@ class LatePolicy:
     def lateness(self, submission: ClassSubmission) -> Lateness | None:
         """How late the submission was, and the penalty; None if the time of submission is unknown."""
         decision = (self.decisions or {}).get(submission.key, LateDecision())
-        when = decision.handed_in or submission.when
+        when = decision.submitted_at or submission.when
         if when is None:
             return None
-        handed_in = _in_zone(when, self.zone)
+        submitted_at = _in_zone(when, self.zone)
         deadline = decision.extended_to or self.deadline
-        delay = handed_in.astimezone(UTC) - deadline.astimezone(UTC)  # a change to summer time must not count
+        delay = submitted_at.astimezone(UTC) - deadline.astimezone(UTC)  # a change to summer time must not count
         days = 0 if decision.excused or delay <= self.grace else math.ceil(delay / _DAY)
         percent = min(days * self.percent_a_day, self.at_most_percent)
-        return Lateness(_time_text(handed_in), _time_text(deadline), days, percent, self.of_earned, decision.note)
+        return Lateness(_time_text(submitted_at), _time_text(deadline), days, percent, self.of_earned, decision.note)
 
     def is_excused(self, key: str) -> bool:
         """Whether a student without a submission is excused."""
@@ -118,22 +119,20 @@ def with_lateness(report: GradeReport, lateness: Lateness | None) -> GradeReport
     return report if report.late == lateness else replace(report, late=lateness)
 
 
-def unknown_times(policy: LatePolicy | None, handed_in: Sequence[ClassSubmission]) -> tuple[str, ...]:
+def unknown_times(policy: LatePolicy | None, submissions: Sequence[ClassSubmission]) -> tuple[str, ...]:
     """Remarks on submissions whose time of submission is unknown."""
     if policy is None:
         return ()
-    unknown = [submission for submission in handed_in if policy.lateness(submission) is None]
+    unknown = [submission for submission in submissions if policy.lateness(submission) is None]
     late = [submission.key for submission in unknown if any(remark.kind == "late" for remark in submission.remarks)]
     remarks = []
     if unknown:
         remarks.append(
-            f"{len(unknown)} of {len(handed_in)} submissions have no known submission time and get no late penalty; "
+            f"{len(unknown)} of {len(submissions)} submissions have no known submission time and get no late penalty; "
             f"set `handed_in` in {NAME}"
         )
     if late:
-        remarks.append(
-            f"late according to the download, by an unknown time: {', '.join(late[:10])}{' …' * (len(late) > 10)}"
-        )
+        remarks.append(f"late according to the download, by an unknown time: {listed(late, 10)}")
     return tuple(remarks)
 
 
@@ -180,7 +179,7 @@ def _most_time(first: LateDecision, second: LateDecision) -> LateDecision:
 
     return LateDecision(
         later(first.extended_to, second.extended_to, max),
-        later(first.handed_in, second.handed_in, min),
+        later(first.submitted_at, second.submitted_at, min),
         first.excused or second.excused,
         "; ".join(dict.fromkeys((first.note, second.note))),
     )

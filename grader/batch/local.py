@@ -26,7 +26,7 @@ from grader.store.bounded import Unreadable
 from grader.store.json_files import json_line, parse_json
 
 TRIES = 2  # of a job whose worker died
-CORES_A_GPU_BOX = 2  # the notebook's process and the one that supervises it
+CORES_PER_GPU_BOX = 2  # the notebook's process and the one that supervises it
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +81,8 @@ def _bounds(cores: int, cards: Sequence[Gpu], limits: Limits) -> list[WorkerBoun
     on_gpus = WorkerBound(
         sum(card.free_mb // per_box for card in cards), f"{which} with {free} free, {_gb(per_box)} per submission"
     )
-    needed = f"{cores} cores, {CORES_A_GPU_BOX} per submission on a GPU"
-    return [*bounds, WorkerBound(cores // CORES_A_GPU_BOX, needed, of_memory=False), on_gpus]
+    needed = f"{cores} cores, {CORES_PER_GPU_BOX} per submission on a GPU"
+    return [*bounds, WorkerBound(cores // CORES_PER_GPU_BOX, needed, of_memory=False), on_gpus]
 
 
 def _gb(megabytes: float) -> str:

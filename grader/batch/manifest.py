@@ -68,5 +68,5 @@ def folder_of(out: Path, key: str) -> Path:
 
 def folders(out: Path, manifest: Manifest) -> Iterator[tuple[ClassSubmission, Path]]:
     """Each submission with its run folder."""
-    for handed_in in manifest.handed_in:
-        yield handed_in, folder_of(out, handed_in.key)
+    for submission in manifest.handed_in:
+        yield submission, folder_of(out, submission.key)

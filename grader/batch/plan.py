@@ -20,7 +20,7 @@ class ClassPlan:
     """A class as it would be graded."""
 
     layout: str
-    handed_in: tuple[ClassSubmission, ...]
+    submissions: tuple[ClassSubmission, ...]
     missing: tuple[Student, ...]
     done: frozenset[str]  # the keys of the submissions that are up to date
     remarks: tuple[str, ...]
@@ -28,7 +28,7 @@ class ClassPlan:
     @property
     def all_sure(self) -> bool:
         """Whether every submission was matched and chosen without doubt."""
-        return not self.remarks and not any(submission.refused or doubts(submission) for submission in self.handed_in)
+        return not self.remarks and not any(submission.refused or doubts(submission) for submission in self.submissions)
 
 
 def doubts(submission: ClassSubmission) -> list[str]:
@@ -43,23 +43,23 @@ def state(submission: ClassSubmission, done: frozenset[str]) -> str:
 
 def summary(plan: ClassPlan) -> str:
     """The class in one line."""
-    states = [state(submission, plan.done) for submission in plan.handed_in]
+    states = [state(submission, plan.done) for submission in plan.submissions]
     words = {"graded already": "up to date", "refused": "not gradable"}
     counts = [f"{states.count(word)} {words.get(word, word)}" for word in dict.fromkeys(states)]
-    doubtful = sum(bool(doubts(submission)) for submission in plan.handed_in)
+    doubtful = sum(bool(doubts(submission)) for submission in plan.submissions)
     counts += [f"{doubtful} to check"] if doubtful else []
     counts += [counted(StudentState.MISSING, len(plan.missing))] if plan.missing else []
     return f"{plan.layout}: {', '.join(counts)}"
 
 
-def table(handed_in: Sequence[ClassSubmission]) -> Table:
+def table(submissions: Sequence[ClassSubmission]) -> Table:
     """A row per submission: its student and how it was matched, the file and why it was chosen, and any doubts."""
     rows = Table(show_lines=False, box=None, padding=(0, 2, 0, 0))
     for head in ("submission", "student", "file"):
         rows.add_column(head, overflow="fold")
-    nobody = "not on the roster" if any(submission.students for submission in handed_in) else "–"
+    nobody = "not on the roster" if any(submission.students for submission in submissions) else "–"
     for submission in sorted(
-        handed_in, key=lambda submission: (bool(submission.refused or doubts(submission)), submission.key)
+        submissions, key=lambda submission: (bool(submission.refused or doubts(submission)), submission.key)
     ):  # doubtful submissions last
         rows.add_row(
             Text(plain(submission.key, MAX_NAME)),

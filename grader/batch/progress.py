@@ -9,7 +9,7 @@ import contextlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -17,19 +17,18 @@ import psutil
 from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
-from rich.table import Column, Table
+from rich.table import Column
 from rich.text import Text
 
-from grader.batch.class_records import STATE_WORDS, GradebookRow, JobResult, StudentState, counted
-from grader.report.text import of_points, plain, points_text
-from grader.report.words import reasons_for_person
+from grader.batch.class_records import STATE_WORDS, JobResult, StudentState, counted
+from grader.batch.tables import REASON
+from grader.report.text import of_points, plain
 from grader.sandbox.gpu import gpus
 
 SHOWN_GPUS = 8
 EVERY_S = 1.0
 LEAST_DONE, LEAST_S = 10, 300.0  # submissions or seconds after which the time left is shown
 LONGEST = 60
-REASON = 100  # characters of a reason
 
 
 class Progress:
@@ -77,7 +76,7 @@ class Progress:
         self._over.set()
         if self._moving:
             self._bars.stop()
-        self._write(f"{self.summary()}; took {clock(time.monotonic() - self._began)}")
+        self._write(f"{self.summary()}; duration {in_two_units(time.monotonic() - self._began)}")
 
     def started(self, key: str) -> None:
         """Shows that the submission is being graded."""
@@ -102,9 +101,8 @@ class Progress:
         outcome = of_points(result.points_milli, graded) if graded else plain(result.reason, REASON)
         look = f" ({STATE_WORDS[result.state]})" if result.state is StudentState.LOOK else ""
         kind = f"{STATE_WORDS[result.state]}: " if result.state in {StudentState.FAILED, StudentState.REFUSED} else ""
-        self._write(
-            f"{self.summary()} | {plain(result.key, LONGEST)}: {kind}{outcome}{look}, graded in {clock(result.seconds)}"
-        )
+        duration = in_two_units(result.seconds)
+        self._write(f"{self.summary()} | {plain(result.key, LONGEST)}: {kind}{outcome}{look}, graded in {duration}")
 
     def summary(self) -> str:
         """The state of the run in one line."""
@@ -133,7 +131,7 @@ class Progress:
             return ""
         each = self._seconds / done
         over = sum(min(1.0, (now - began) / each) for began in self._started.values()) if each else 0.0
-        return f"about {clock(max(0.0, self._total - done - over) * elapsed / (done + over))} left"
+        return f"about {in_two_units(max(0.0, self._total - done - over) * elapsed / (done + over))} left"
 
     def _write(self, text: str, *, only_log: bool = False) -> None:
         line = f"[{time.monotonic() - self._began:6.0f} s] {text}"
@@ -159,42 +157,8 @@ def _use_of_gpus() -> Iterator[str]:
         yield f"GPU{number}{busy} {card.free_mb} MiB free"
 
 
-def clock(seconds: float) -> str:
+def in_two_units(seconds: float) -> str:
     """A duration in at most two units: "2 h 5 min", "3 min 20 s", "45 s"."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-AFTER_LATENESS = "after lateness"
-MOST = 60  # rows; of a larger class, only those that need attention are shown
-
-
-def class_table(rows: Sequence[GradebookRow]) -> Table:
-    """A row per submission: student, points, points after lateness, state and reason."""
-    shown = [row for row in rows if len(rows) <= MOST or row.state not in {StudentState.GRADED, StudentState.MISSING}]
-    some_late = any(row.counted_milli != row.points_milli for row in shown)
-    stranger = "not on the roster" if any(row.student for row in rows) else ""
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for head in ("submission", "student", "points", *([AFTER_LATENESS] if some_late else []), "state"):
-        table.add_column(head, overflow="fold", justify="right" if head in {"points", AFTER_LATENESS} else "left")
-    for row in sorted(shown, key=lambda row: row.key):
-        names = ", ".join(plain(student.name or student.id, 60) for student in row.students) or stranger
-        cells = [plain(row.key, 60), names, _points(row)]
-        if some_late:
-            cells.append("" if row.counted_milli is None else points_text(row.counted_milli))
-        table.add_row(*map(Text, cells), Text(_state(row)))
-    if len(shown) < len(rows):
-        table.caption = f"{len(rows) - len(shown)} more that need no attention"
-    return table
-
-
-def _points(row: GradebookRow) -> str:
-    graded = row.graded_milli
-    return "–" if row.points_milli is None or graded is None else of_points(row.points_milli, graded)
-
-
-def _state(row: GradebookRow) -> str:
-    why = row.reason or "; ".join(reasons_for_person(row.report)[:2]) if row.report else row.reason
-    words = STATE_WORDS[row.state]
-    return f"{words}: {plain(why, REASON)}" if why and row.state is not StudentState.MISSING else words

@@ -1,4 +1,4 @@
-"""Re-grades a class from its stored evidence, after a changed threshold or weight, or an override."""
+"""Re-grades a class from its stored evidence, after changed thresholds or points, or an override."""
 
 from __future__ import annotations
 
@@ -8,28 +8,26 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-from rich.table import Table
-from rich.text import Text
-
 from grader.batch.class_records import GradebookRow, StudentState
 from grader.batch.gradebooks import GradebookOptions
-from grader.batch.history import WORDS, HistoryEvent, append, begin, event_of, record
+from grader.batch.history import HistoryEvent, append, begin, event_of, record
+from grader.batch.loaded_rubric import load_once
 from grader.batch.manifest import folders, read_manifest, write_manifest
 from grader.batch.released_points import ReleasedPoints, WouldLower, falls, read_released, record_lowered
 from grader.batch.results import Ruling, each_row, read_rows, rulings_of, write_results
 from grader.errors import GraderError
+from grader.exercise import Say
 from grader.grading.folder_choice import refuse_other_rubric
 from grader.grading.regrade import regraded_report
 from grader.grading.run_files import REPORT
 from grader.grading.run_pages import write_report
-from grader.grading.stored_run import has_report, read_source, stored_report, write_source
+from grader.grading.stored_run import has_report, read_owner, stored_report, write_owner
 from grader.records import Rubric
 from grader.report.report_json import dump
-from grader.report.text import plain, points_text
+from grader.report.text import plain
 from grader.report.totals import counted_milli
 from grader.rubric import load_rubric
 from grader.sandbox.launch import signal_on_parent_death
@@ -38,10 +36,8 @@ from grader.store.files import locked
 CHUNK = 8
 AS_BEFORE = GradebookOptions()
 EVERY_S = 2.0  # between two progress lines
-Say = Callable[[str], None]
 Work = TypeVar("Work")
 Result = TypeVar("Result")
-load_once = cache(load_rubric)  # once in each process
 
 
 @dataclass(frozen=True)
@@ -51,12 +47,12 @@ class RegradeResult:
     rows: tuple[GradebookRow, ...]
     events: tuple[HistoryEvent, ...]
     remarks: tuple[str, ...]
-    wrong: tuple[str, ...] = ()  # submissions that could not be re-graded, and why; they keep their points
+    failures: tuple[str, ...] = ()  # submissions that could not be re-graded, and why; they keep their points
 
     @property
     def all_sure(self) -> bool:
         """Whether every submission has points of this rubric and none needs manual review."""
-        return not self.wrong and all(row.state in {StudentState.GRADED, StudentState.MISSING} for row in self.rows)
+        return not self.failures and all(row.state in {StudentState.GRADED, StudentState.MISSING} for row in self.rows)
 
 
 def regrade_class(
@@ -105,7 +101,7 @@ def regrade_class(
         events += lowerings
         say("writing the gradebooks and the class page")
         remarks = write_results(out, manifest, rows, rubric, exercise)
-    return RegradeResult(rows, tuple(events), remarks, tuple(result.wrong for result in results if result.wrong))
+    return RegradeResult(rows, tuple(events), remarks, tuple(result.failure for result in results if result.failure))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +122,7 @@ class _Regraded:
     key: str
     before_milli: int = 0
     after_milli: int = 0
-    wrong: str = ""
+    failure: str = ""
 
 
 def _refuse_other_exercise(runs: Iterable[Path], rubric: Rubric, path: Path) -> None:
@@ -154,7 +150,7 @@ def _refuse_lower(
     """
     say(f"{len(work)} were released: checking first that none would lose points")
     trials = [replace(run, trial=True) for run in work]
-    results = [result for result in regrade_each(_regrade_one, trials, jobs, say) if not result.wrong]
+    results = [result for result in regrade_each(_regrade_one, trials, jobs, say) if not result.failure]
     before = {result.key: result.before_milli for result in results}
     if losses := falls(before, {result.key: result.after_milli for result in results}, released):
         raise WouldLower(out, losses)
@@ -182,35 +178,14 @@ def _counted(results: Iterable[Result], count: int, say: Say) -> list[Result]:
 
 def _regrade_one(run: _RunToRegrade) -> _Regraded:
     try:
-        rubric, exercise = load_once(run.rubric)
+        loaded = load_once(run.rubric)
+        rubric, exercise = loaded.rubric, loaded.exercise
         old = stored_report(run.folder)
         report = run.ruling.over(regraded_report(run.folder, old, rubric, exercise))
-        if not run.trial and (source := read_source(run.folder)) is not None:
-            write_source(run.folder, Path(source.of), run.rubric)
+        if not run.trial and (owner := read_owner(run.folder)) is not None:
+            write_owner(run.folder, Path(owner.of), run.rubric)
         if not run.trial and dump(report) != (run.folder / REPORT).read_bytes():
             write_report(run.folder, report, exercise, rubric)
     except (GraderError, OSError) as error:
-        return _Regraded(run.key, wrong=f"{plain(run.key, 60)}: not re-graded: {plain(str(error), 200)}")
+        return _Regraded(run.key, failure=f"{plain(run.key, 60)}: not re-graded: {plain(str(error), 200)}")
     return _Regraded(run.key, counted_milli(old), counted_milli(report))
-
-
-def moves_table(title: str, events: Sequence[HistoryEvent]) -> Table:
-    """The changes per submission and item, with reasons, largest loss first."""
-    table = Table(title=title, title_justify="left")
-    for head in ("submission", "before", "now", "items", "reason"):
-        table.add_column(head, justify="right" if head in {"before", "now"} else "left")
-    for event in sorted(events, key=lambda e: ((e.new_milli or 0) - (e.old_milli or 0), e.submission)):
-        items = ", ".join(f"{item} {points_text(was)} → {points_text(now)}" for item, (was, now) in event.items.items())
-        points = ["–" if milli is None else points_text(milli) for milli in (event.old_milli, event.new_milli)]
-        table.add_row(
-            *map(
-                Text,
-                [
-                    plain(event.submission, 60),
-                    *points,
-                    items,
-                    plain(event.why or WORDS.get(event.what, event.what), 120),
-                ],
-            )
-        )
-    return table

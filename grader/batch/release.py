@@ -30,7 +30,7 @@ from grader.batch.released_points import read_released, record_released
 from grader.batch.results import read_rows
 from grader.batch.students.layouts import canvas_file
 from grader.errors import GraderError, short_path
-from grader.grading.run_pages import FEEDBACK
+from grader.grading.run_files import FEEDBACK
 from grader.report.student_text import feedback_text
 from grader.store.bounded import Unreadable, file_bytes
 from grader.store.files import locked, sweep, written_aside
@@ -129,7 +129,7 @@ def _plain(rows: Sequence[GradebookRow]) -> Iterator[File]:
 
 def _moodle(rows: Sequence[GradebookRow]) -> Iterator[File]:
     for row in rows:
-        parts = row.handed_in.shown.split("/") if row.handed_in else []
+        parts = row.submission.shown.split("/") if row.submission else []
         prefix = next((match["prefix"] for part in parts if (match := _IN_MOODLE.fullmatch(part))), "")
         if not prefix and (number := participant(row)):
             name = _REMOVED.sub("", row.student.name if row.student else "").replace("_", " ").strip()
@@ -140,7 +140,7 @@ def _moodle(rows: Sequence[GradebookRow]) -> Iterator[File]:
 
 def _canvas(rows: Sequence[GradebookRow]) -> Iterator[File]:
     for row in rows:
-        place = row.handed_in.shown.partition(": ")[0] if row.handed_in else ""
+        place = row.submission.shown.partition(": ")[0] if row.submission else ""
         name = place.rpartition("/")[2]
         if not canvas_file(name):
             continue

@@ -25,7 +25,7 @@ from grader.grading.stored_run import has_report, stored_report
 from grader.records import GradeReport, Lateness, Rubric, Status
 from grader.report.text import plain
 from grader.store.bounded import Unreadable, file_bytes
-from grader.store.files import sweep, write_atomically
+from grader.store.files import sweep, write_changed
 
 PAGE = "class.html"
 MAX_STRIP = 500_000
@@ -54,8 +54,8 @@ def each_row(out: Path, manifest: Manifest) -> Iterator[GradebookRow]:
 
 
 def _as_graded(out: Path, manifest: Manifest) -> Iterator[GradebookRow]:
-    for handed_in, folder in folders(out, manifest):
-        yield _row(handed_in, folder)
+    for submission, folder in folders(out, manifest):
+        yield _row(submission, folder)
     policy = policy_of(out, manifest)
     for student in manifest.missing:
         excused = policy is not None and policy.is_excused(student.id)
@@ -70,12 +70,12 @@ def apply_rulings(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exerc
         GraderError: if one of the files is invalid; the message is one line.
     """
     rulings = rulings_of(out, manifest, rubric)
-    for handed_in, folder in folders(out, manifest):
+    for submission, folder in folders(out, manifest):
         if not has_report(folder):
             continue
         with contextlib.suppress(GraderError):  # an unreadable folder is reported with the rows
             report = stored_report(folder)
-            ruled = rulings[handed_in.key].over(report)
+            ruled = rulings[submission.key].over(report)
             if ruled != report:
                 write_report(folder, ruled, exercise, rubric)
 
@@ -133,10 +133,8 @@ def write_results(
     for old in set(out.glob("gradebook*.csv")) - {out / name for name in books.files}:
         old.unlink()  # one that is no longer written would be out of date
     for name, content in {**books.files, PAGE: page.encode()}.items():
-        path = out / name
-        if not path.is_file() or path.read_bytes() != content:
-            write_atomically(path, content)
-    graded = [row.handed_in for row in rows if row.report is not None and row.handed_in]
+        write_changed(out / name, content)
+    graded = [row.submission for row in rows if row.report is not None and row.submission]
     late = unknown_times(policy_of(out, manifest), graded)
     return (*books.remarks, *late, *_idle(decisions_of(out, manifest, rubric), rows))
 
@@ -161,9 +159,11 @@ def pictures(rows: Sequence[GradebookRow]) -> dict[str, bytes]:
     return images
 
 
-def _row(handed_in: ClassSubmission, folder: Path) -> GradebookRow:
+def _row(submission: ClassSubmission, folder: Path) -> GradebookRow:
     def row(state: StudentState, reason: str = "", report: GradeReport | None = None) -> GradebookRow:
-        return GradebookRow(handed_in.key, state, handed_in.student, handed_in, report, folder, reason, handed_in.team)
+        return GradebookRow(
+            submission.key, state, submission.student, submission, report, folder, reason, submission.team
+        )
 
     is_graded = has_report(folder)
     failure = failed_try(folder)

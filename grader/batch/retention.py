@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,18 +21,17 @@ from grader.batch.released_points import forget_released
 from grader.batch.results import PAGE, pictures, read_rows, write_results
 from grader.batch.similar import NAME as SIMILAR
 from grader.errors import GraderError, nearest, one_line, short_path
+from grader.exercise import Say
 from grader.grading.folder_choice import RUNS
 from grader.grading.overrides import OVERRIDES, names_of
 from grader.grading.regrade import verdicts
 from grader.grading.run_files import EARLIER
-from grader.grading.stored_run import has_report, prune, read_source, stored_report
+from grader.grading.stored_run import has_report, prune, read_owner, stored_report
 from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome
 from grader.report.text import plain
 from grader.rubric import load_rubric
 from grader.store.files import locked, write_atomically
 from grader.store.yaml_files import read_yaml
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -137,9 +136,9 @@ def without(manifest: Manifest) -> Manifest:
     def is_there(ids: set[str]) -> bool:
         return not any(_salted(name, entry.partition(":")[0]) == entry for entry in manifest.forgotten for name in ids)
 
-    handed_in = [one for one in manifest.handed_in if is_there({one.key, *(person.id for person in one.students)})]
+    submissions = [one for one in manifest.handed_in if is_there({one.key, *(person.id for person in one.students)})]
     missing = [person for person in manifest.missing if is_there({person.id})]
-    return replace(manifest, handed_in=tuple(handed_in), missing=tuple(missing))
+    return replace(manifest, handed_in=tuple(submissions), missing=tuple(missing))
 
 
 def _salted(name: str, salt: str = "") -> str:
@@ -165,7 +164,7 @@ def _remaining(manifest: Manifest, submission: ClassSubmission | None) -> Iterat
     yield "the roster, the course system, and files that were uploaded or sent"
     notebook = str(submission.path.resolve()) if submission else ""
     for folder in sorted(RUNS.glob("*")) if notebook else ():
-        if (source := read_source(folder)) is not None and source.of == notebook:
+        if (source := read_owner(folder)) is not None and source.of == notebook:
             yield f"{folder}: a separate run of the same file"
 
 

@@ -1,7 +1,7 @@
-"""A class in parts: each part is graded on any machine, and the results are collected at the end.
+"""A class in shards: each shard is graded on any machine, and the results are collected at the end.
 
-A part has a class folder like any other, with fewer submissions. The submissions of a part depend only on their keys,
-so every machine with the same submissions and roster chooses the same ones.
+A shard has a class folder like any other, with fewer submissions. The submissions of a shard depend only on their keys,
+so every machine with the same submissions and roster chooses the same ones. Users read "part" for a shard.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pathlib import Path
 
 from grader.batch.class_records import ClassSubmission, Job, JobResult, StudentState
 from grader.batch.manifest import Manifest, folder_of, read_manifest
-from grader.batch.work import failed_try, outcome, stands_for, store_failed_try
+from grader.batch.work import failed_try, has_matching_run, store_failed_try, stored_result
 from grader.errors import GraderError, one_line, short_path
 from grader.grading.folder_choice import earlier_report, is_weaker
 from grader.grading.grade import kept_name
 from grader.grading.run_files import files_of_run, finish_swap, new_run_folder, put_in_place
-from grader.grading.stored_run import write_source
+from grader.grading.stored_run import write_owner
 from grader.report.words import graded_points
 from grader.store.files import locked
 
@@ -31,7 +31,7 @@ MOST = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Part `number` of `of` parts of a class, counted from 1."""
+    """Shard `number` of `of` shards of a class, counted from 1."""
 
     number: int
     of: int
@@ -39,13 +39,13 @@ class Shard:
     def __str__(self) -> str:
         return f"part-{self.number}-of-{self.of}"
 
-    def part(self, handed_in: Sequence[ClassSubmission]) -> tuple[ClassSubmission, ...]:
-        """The submissions of this part: every n-th by key, so that all parts have about the same size."""
-        return tuple(sorted(handed_in, key=lambda submission: submission.key)[self.number - 1 :: self.of])
+    def select(self, submissions: Sequence[ClassSubmission]) -> tuple[ClassSubmission, ...]:
+        """The submissions of this shard: every n-th by key, so that all shards have about the same size."""
+        return tuple(sorted(submissions, key=lambda submission: submission.key)[self.number - 1 :: self.of])
 
 
 def shard_of(text: str) -> Shard:
-    """The part of a text such as "2/8".
+    """The shard of a text such as "2/8".
 
     Raises:
         GraderError: if it is not of this form.
@@ -58,20 +58,20 @@ def shard_of(text: str) -> Shard:
 
 
 def refuse_no_seed() -> GraderError:
-    """The error for a part without a seed, since each part would use other test inputs."""
+    """The error for a shard without a seed, since each shard would use other test inputs."""
     seed = secrets.token_hex(16)
     return GraderError(
         f"--shard: all parts need the same seed, so that all students get the same test inputs; add --seed {seed}"
     )
 
 
-def seed_of_parts(parts: Sequence[Path]) -> str:
-    """The seed of all parts.
+def seed_of_shards(shards: Sequence[Path]) -> str:
+    """The seed of all shards, given by their folders.
 
     Raises:
-        GraderError: if a folder holds no class, or the parts have different seeds.
+        GraderError: if a folder holds no class, or the shards have different seeds.
     """
-    seeds = {read_manifest(part).seed: part for part in parts}
+    seeds = {read_manifest(shard).seed: shard for shard in shards}
     if len(seeds) > 1:
         first, second, *_ = seeds.values()
         raise GraderError(
@@ -82,27 +82,29 @@ def seed_of_parts(parts: Sequence[Path]) -> str:
 
 
 class CollectExecutor:
-    """Collects the results of the parts, and runs nothing; see `grader.batch.class_records.Executor`."""
+    """Collects the results of the shards, and runs nothing; see `grader.batch.class_records.Executor`."""
 
-    def __init__(self, parts: Sequence[Path]) -> None:
-        self._parts = tuple(parts)
+    def __init__(self, shards: Sequence[Path]) -> None:
+        self._shards = tuple(shards)
 
     def run(self, jobs: Sequence[Job], started: Callable[[str], None], ended: Callable[[JobResult], None]) -> None:
-        """Copies the run of each job from a part, if it has the notebook and the settings of the job."""
-        with _locks(self._parts):
+        """Copies the run of each job from a shard, if it has the notebook and the settings of the job."""
+        with _locks(self._shards):
             for job in jobs:
                 started(job.key)
                 ended(self._collected(job))
 
     def _collected(self, job: Job) -> JobResult:
-        folders = [folder_of(part, job.key) for part in self._parts]
+        folders = [folder_of(shard, job.key) for shard in self._shards]
         for folder in folders:
             if folder.is_dir():
                 finish_swap(folder)
         try:
-            if source := next((folder for folder in folders if stands_for(replace(job, folder=folder))), None):
+            if source := next((folder for folder in folders if has_matching_run(replace(job, folder=folder))), None):
                 _take(source, job)
-                return outcome(job) or JobResult(job.key, StudentState.FAILED, f"{short_path(source)}: cannot be read")
+                return stored_result(job) or JobResult(
+                    job.key, StudentState.FAILED, f"{short_path(source)}: cannot be read"
+                )
             for folder in folders:
                 if (failure := failed_try(folder)) is not None:
                     store_failed_try(job.folder, failure)
@@ -129,18 +131,18 @@ def _take(source: Path, job: Job) -> None:
         if old is not None and weaker and not job.replace:
             raise GraderError(f"{short_path(job.folder)}: the earlier run was kept, {graded_points(old)}: {weaker}")
         same_text = old is not None and old.checksums.get("notebook") == new.checksums.get("notebook")
-        write_source(job.folder, job.notebook, job.rubric)
+        write_owner(job.folder, job.notebook, job.rubric)
         put_in_place(job.folder, finished, keep_as=kept_name(job.folder, old) if weaker or not same_text else "")
 
 
 @contextlib.contextmanager
-def _locks(parts: Sequence[Path]) -> Iterator[None]:
+def _locks(shards: Sequence[Path]) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
-        for part in parts:
-            stack.enter_context(locked(part))
+        for shard in shards:
+            stack.enter_context(locked(shard))
         yield
 
 
-def in_part(manifest: Manifest, shard: Shard | None) -> Manifest:
-    """The class, or only this part. A part has no missing students: another part may have their submissions."""
-    return manifest if shard is None else replace(manifest, handed_in=shard.part(manifest.handed_in), missing=())
+def in_shard(manifest: Manifest, shard: Shard | None) -> Manifest:
+    """The class, or only this shard. A shard has no missing students: another shard may have their submissions."""
+    return manifest if shard is None else replace(manifest, handed_in=shard.select(manifest.handed_in), missing=())

@@ -63,7 +63,7 @@ _PAIRS: TypeAdapter[list[SimilarPair]] = TypeAdapter(list[SimilarPair])
 class _TokenizedRegion:
     source: str
     lines: Sequence[int]  # of its tokens
-    marks: Mapping[int, Sequence[int]]  # fingerprint -> the tokens at which it begins
+    fingerprints: Mapping[int, Sequence[int]]  # -> the tokens at which it begins
 
 
 def similar_work(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exercise) -> list[SimilarPair]:
@@ -162,21 +162,27 @@ def similar_pairs(sources: Mapping[str, Mapping[str, str]], template: Mapping[st
     pairs: list[SimilarPair] = []
     for item, source in template.items():
         regions = {key: _region(source_of_item[item]) for key, source_of_item in sources.items()}
-        pairs += _pairs(item, regions, set(_region(source).marks))
+        pairs += _pairs(item, regions, set(_region(source).fingerprints))
     return sorted(pairs, key=lambda pair: (-pair.similarity, pair.first, pair.second, pair.item))[:MOST]
 
 
-def _pairs(item: str, regions: Mapping[str, _TokenizedRegion], template_marks: set[int]) -> Iterator[SimilarPair]:
-    users = Counter(mark for region in regions.values() for mark in region.marks)
+def _pairs(
+    item: str, regions: Mapping[str, _TokenizedRegion], template_fingerprints: set[int]
+) -> Iterator[SimilarPair]:
+    users = Counter(fingerprint for region in regions.values() for fingerprint in region.fingerprints)
     most = most_sharing(len(regions))
     rare = {
-        key: {mark for mark in region.marks if mark not in template_marks and users[mark] <= most}
+        key: {
+            fingerprint
+            for fingerprint in region.fingerprints
+            if fingerprint not in template_fingerprints and users[fingerprint] <= most
+        }
         for key, region in regions.items()
     }
     keys_with: dict[int, list[str]] = defaultdict(list)
     for key in sorted(rare):
-        for mark in rare[key]:
-            keys_with[mark].append(key)
+        for fingerprint in rare[key]:
+            keys_with[fingerprint].append(key)
     shared = Counter(pair for keys in keys_with.values() for pair in combinations(keys, 2))
     for (first, second), count in shared.items():
         least = min(len(rare[first]), len(rare[second]))
@@ -192,8 +198,8 @@ def _pairs(item: str, regions: Mapping[str, _TokenizedRegion], template_marks: s
             )
 
 
-def _lines(region: _TokenizedRegion, marks: set[int]) -> frozenset[int]:
-    starts = (at for mark in marks for at in region.marks[mark])
+def _lines(region: _TokenizedRegion, fingerprints: set[int]) -> frozenset[int]:
+    starts = (at for fingerprint in fingerprints for at in region.fingerprints[fingerprint])
     return frozenset(line for at in starts for line in region.lines[at : at + GRAM])
 
 
@@ -215,8 +221,8 @@ def _region(source: str) -> _TokenizedRegion:
     grams = [(_hash(" ".join(text for text, _ in tokens[at : at + GRAM])), at) for at in range(len(tokens) - GRAM + 1)]
     fingerprints: dict[int, list[int]] = {}
     for start in range(max(1, len(grams) - WINDOW + 1)) if grams else ():
-        mark, at = min(grams[start : start + WINDOW])
-        starts = fingerprints.setdefault(mark, [])
+        fingerprint, at = min(grams[start : start + WINDOW])
+        starts = fingerprints.setdefault(fingerprint, [])
         if not starts or starts[-1] != at:  # neighbouring windows often choose the same one
             starts.append(at)
     return _TokenizedRegion(source, [line for _, line in tokens], fingerprints)

@@ -18,7 +18,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from grader.batch.class_records import Job, JobResult, StudentState
-from grader.batch.work import outcome
+from grader.batch.work import stored_result
 from grader.batch.worker import JOB, grade_chunk
 from grader.errors import GraderError, one_line, short_path
 from grader.grading.run_files import FAILED_ATTEMPT, REPORT
@@ -100,7 +100,7 @@ class SlurmExecutor:
                         start_of[key] = time.monotonic()
                         started(key)
             for key in [key for key, job in waiting.items() if _mark(job) != mark_of[key]]:
-                if (result := outcome(waiting[key])) is not None:
+                if (result := stored_result(waiting[key])) is not None:
                     ended(replace(result, seconds=time.monotonic() - start_of.get(key, time.monotonic())))
                     del waiting[key]
             polls_missing = Counter({key: polls_missing[key] + 1 for key in waiting if key not in queued})

@@ -1,7 +1,7 @@
 """Grades one submission of a class into its folder, or brings the folder up to date.
 
-The result is in the folder, where `outcome` reads it, so a worker process or a cluster task needs to return nothing. A
-run that is up to date is not repeated; if only the grading would differ, the stored evidence is re-graded.
+The result is in the folder, where `stored_result` reads it, so a worker process or a cluster task needs to return
+nothing. A run that is up to date is not repeated; if only the grading would differ, the stored evidence is re-graded.
 """
 
 from __future__ import annotations
@@ -14,18 +14,15 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from grader.batch.class_records import Job, JobResult, StudentState
+from grader.batch.loaded_rubric import LoadedRubric, load_once
 from grader.errors import GraderError, SubmissionError, one_line
-from grader.exercise import Exercise
-from grader.grading.cache_keys import run_key
-from grader.grading.correct_code import correct_code_key, reference_definitions
+from grader.grading.correct_code import correct_code_key
 from grader.grading.grade import OURS, Options, grade
 from grader.grading.regrade import regrade
 from grader.grading.run_files import FAILED_ATTEMPT, finish_swap
 from grader.grading.stored_run import stored_report, stored_retrainings
-from grader.notebook.restore import load_templates
-from grader.records import GradeReport, Outcome, Rubric, Status
+from grader.records import GradeReport, Outcome, Status
 from grader.report.totals import graded_milli
-from grader.rubric import load_rubric
 from grader.store.bounded import Unreadable, file_bytes
 from grader.store.json_files import read_json, write_json
 from grader.store.versions import grader_checksum
@@ -50,7 +47,7 @@ def work(job: Job) -> JobResult:
     return _result(job.key, report, time.monotonic() - started)
 
 
-def outcome(job: Job) -> JobResult | None:
+def stored_result(job: Job) -> JobResult | None:
     """The result of the job's last run, read from its folder; None if no run was finished."""
     if (failure := failed_try(job.folder)) is not None:
         return JobResult(job.key, failure.state, failure.reason)
@@ -93,19 +90,19 @@ def store_failed_try(folder: Path, failed: FailedTry) -> None:
 def is_current(job: Job) -> bool:
     """Whether the folder's report is up to date for the job."""
     finish_swap(job.folder)
-    return failed_try(job.folder) is None and _standing(job)[0] == "current"
+    return failed_try(job.folder) is None and _needed_work(job)[0] == "nothing"
 
 
-def stands_for(job: Job) -> bool:
+def has_matching_run(job: Job) -> bool:
     """Whether the folder has the job's run, perhaps graded by another version of the rubric or the grader."""
-    return _standing(job)[0] != "run"
+    return _needed_work(job)[0] != "run"
 
 
 def _report(job: Job) -> GradeReport:
-    standing, report = _standing(job)
-    if standing == "current" and report is not None:
+    needed, report = _needed_work(job)
+    if needed == "nothing" and report is not None:
         return report
-    if standing == "grade again":
+    if needed == "regrade":
         again = regrade(job.folder, job.rubric)
         if not any(item.outcome is Outcome.NEEDS_REVIEW and item.lost_in for item in again.items):
             return again  # otherwise follow-through needs a training that was not run
@@ -113,14 +110,13 @@ def _report(job: Job) -> GradeReport:
     return grade(job.notebook, job.rubric, job.folder, options, lambda _: None)[0]
 
 
-def _standing(job: Job) -> tuple[str, GradeReport | None]:
-    """What the job needs: nothing ("current"), re-grading ("grade again") or a run ("run")."""
+def _needed_work(job: Job) -> tuple[str, GradeReport | None]:
+    """What the job needs: nothing, re-grading ("regrade") or a run."""
     try:
         report = stored_report(job.folder)
-        rubric, exercise = load_rubric(job.rubric)
-        templates = load_templates(job.rubric, rubric)
-        key = run_key(rubric, exercise, templates, job.parts, job.isolation)
-        same_correct_code = _same_correct_code(job, rubric, exercise)
+        loaded = load_once(job.rubric)
+        key = loaded.run_key(job.parts, job.isolation)
+        same_correct_code = _same_correct_code(job, loaded)
     except GraderError:
         return "run", None
     notebook = _checksum(job)
@@ -133,11 +129,11 @@ def _standing(job: Job) -> tuple[str, GradeReport | None]:
         or not set(job.remarks) <= set(report.remarks)
     ):
         return "run", None
-    is_current = checksums.get("rubric") == rubric.sha256 and checksums.get("grader") == grader_checksum()
-    return ("current" if is_current else "grade again"), report
+    is_up_to_date = checksums.get("rubric") == loaded.rubric.sha256 and checksums.get("grader") == grader_checksum()
+    return ("nothing" if is_up_to_date else "regrade"), report
 
 
-def _same_correct_code(job: Job, rubric: Rubric, exercise: Exercise) -> bool:
+def _same_correct_code(job: Job, loaded: LoadedRubric) -> bool:
     """Whether the trainings for follow-through used the correct parts of the current reference.
 
     Raises:
@@ -145,7 +141,7 @@ def _same_correct_code(job: Job, rubric: Rubric, exercise: Exercise) -> bool:
     """
     if not (retrainings := stored_retrainings(job.folder)):
         return True
-    setting = (exercise, rubric.interface.names, reference_definitions(job.rubric, rubric))
+    setting = (loaded.exercise, loaded.rubric.interface.names, loaded.reference_definitions)
     return all(one.key == correct_code_key(one.replacement.names, *setting) for one in retrainings.values())
 
 
@@ -184,7 +180,7 @@ def _without_report(job: Job, state: StudentState, reason: str, started: float) 
 def _checksum(job: Job) -> str:
     """The SHA-256 of the job's notebook; empty if it is too large or cannot be read."""
     try:
-        limits = load_rubric(job.rubric)[0].limits
+        limits = load_once(job.rubric).rubric.limits
         return hashlib.sha256(file_bytes(job.notebook, int(limits.notebook_mb * 1_000_000))).hexdigest()
     except (Unreadable, GraderError):
         return ""

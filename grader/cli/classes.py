@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grader.cli import completion, options, outcome
+from grader.cli import completion, json_output, options
+from grader.cli.exit_codes import GRADED, LOOK
 from grader.cli.options import (
     EXECUTORS,
     Assignment,
@@ -26,7 +27,6 @@ from grader.cli.options import (
     existing,
     one_of,
 )
-from grader.cli.outcome import GRADED, LOOK
 from grader.cli.screen import Screen, with_remarks
 from grader.errors import GraderError
 
@@ -131,7 +131,7 @@ def grade_class(
     from grader.batch.class_grading import ClassOptions, grade_class, plan_class
     from grader.batch.class_records import STATE_WORDS, StudentState
     from grader.batch.gradebooks import GradebookOptions
-    from grader.batch.progress import class_table
+    from grader.batch.tables import class_table
 
     gradebook = GradebookOptions(assignment, canvas_assignment_id, missing_is_zero, hold_provisional, upload_partial)
     config = cluster or Path("slurm.yaml")
@@ -162,17 +162,17 @@ def grade_class(
             StudentState.FAILED,
             StudentState.REFUSED,
         }:  # else the progress lines have shown it
-            screen.wrong(f"{STATE_WORDS[row.state]}: {row.key}: {row.reason}")
+            screen.error(f"{STATE_WORDS[row.state]}: {row.key}: {row.reason}")
     where = _where(result.out)
 
     def show(console: Console) -> None:
         console.print(class_table(result.rows))
         with_remarks(result.remarks, _places(result.out) + where)(console)
 
-    screen.result(lambda: outcome.class_values(result), show, lambda: where)
-    handed_in = [row for row in result.rows if row.state is not StudentState.MISSING]
-    if handed_in and all(row.state is StudentState.FAILED for row in handed_in):
-        raise GraderError(f"{submissions}: no submission could be graded: {handed_in[0].reason}")
+    screen.result(lambda: json_output.class_values(result), show, lambda: where)
+    submitted_rows = [row for row in result.rows if row.state is not StudentState.MISSING]
+    if submitted_rows and all(row.state is StudentState.FAILED for row in submitted_rows):
+        raise GraderError(f"{submissions}: no submission could be graded: {submitted_rows[0].reason}")
     raise typer.Exit(GRADED if result.all_sure else LOOK)
 
 
@@ -233,8 +233,9 @@ def regrade(
             raise GraderError(f"{out}: expected the folder of a class, got a single run, which has no gradebook")
         _regrade_one(out, rubric, screen)
     from grader.batch.gradebooks import GradebookOptions
-    from grader.batch.regrading import moves_table, regrade_class
+    from grader.batch.regrading import regrade_class
     from grader.batch.released_points import WouldLower
+    from grader.batch.tables import moves_table
     from grader.report.text import points_text
 
     try:
@@ -244,10 +245,10 @@ def regrade(
             points = (
                 f"{points_text(fall.released_milli)} points were released, {points_text(fall.now_milli)} would be left"
             )
-            screen.wrong(f"{fall.key}: {points}")
+            screen.error(f"{fall.key}: {points}")
         raise
-    for line in result.wrong:
-        screen.wrong(line)
+    for line in result.failures:
+        screen.error(line)
     where = _where(out)
 
     def show(console: Console) -> None:
@@ -258,7 +259,7 @@ def regrade(
         with_remarks(result.remarks, where)(console)
 
     last = f"{len(result.rows)} submissions, {len(result.events)} changed: {where}"
-    screen.result(lambda: outcome.regrade_values(out, result), show, lambda: last)
+    screen.result(lambda: json_output.regrade_values(out, result), show, lambda: last)
     raise typer.Exit(GRADED if result.all_sure else LOOK)
 
 
@@ -295,7 +296,7 @@ def release(
     from grader.batch.class_records import STATE_WORDS
     from grader.report.text import plain
 
-    screen.result(lambda: outcome.release_values(out, result), show, lambda: last)
+    screen.result(lambda: json_output.release_values(out, result), show, lambda: last)
     raise typer.Exit(LOOK if result.held else GRADED)
 
 
@@ -330,7 +331,7 @@ def history(
             print(plain(event_line(event), 1000))
         print(f"{len(events)} changes")
 
-    Screen(json=json).result(lambda: outcome.history_values(events), show, str)
+    Screen(json=json).result(lambda: json_output.history_values(events), show, str)
 
 
 def _regrade_one(folder: Path, rubric: Path | None, screen: Screen) -> None:
@@ -363,14 +364,14 @@ def _dry_run(out: Path, rubric: Path | None, numbers: list[str], workers: int, s
     """Shows what re-grading would change; ends the command."""
     from grader.batch.dry_run import dry_run, summary
     from grader.batch.manifest import read_manifest
-    from grader.batch.regrading import moves_table
+    from grader.batch.tables import moves_table
     from grader.grading.folder_choice import rubric_of
 
     of_class = read_manifest(out).rubric if (out / "class.json").exists() else None
     path = existing(rubric or of_class or rubric_of(out) or Path("rubric.yaml")) or Path("rubric.yaml")
     result = dry_run(out, path, numbers, workers, screen.say)
     for line in result.failures:
-        screen.wrong(line)
+        screen.error(line)
 
     def show(console: Console) -> None:
         if result.changes:
@@ -380,7 +381,7 @@ def _dry_run(out: Path, rubric: Path | None, numbers: list[str], workers: int, s
             console.print(moves_table(title, result.events))
         with_remarks(result.remarks, summary(result.shifts))(console)
 
-    screen.result(lambda: outcome.dry_run_values(out, result), show, lambda: summary(result.shifts))
+    screen.result(lambda: json_output.dry_run_values(out, result), show, lambda: summary(result.shifts))
     raise typer.Exit(LOOK if result.failures else GRADED)
 
 
@@ -389,12 +390,12 @@ def _show_plan(plan: ClassPlan, screen: Screen) -> None:
     from grader.batch.plan import missing_line, summary, table
 
     def show(console: Console) -> None:
-        console.print(table(plan.handed_in))
+        console.print(table(plan.submissions))
         if plan.missing:
             print(missing_line(plan.missing))
         with_remarks(plan.remarks, summary(plan))(console)
 
-    screen.result(lambda: outcome.plan_values(plan), show, lambda: summary(plan))
+    screen.result(lambda: json_output.plan_values(plan), show, lambda: summary(plan))
     raise typer.Exit(GRADED)
 
 
@@ -432,9 +433,9 @@ def prune(out: Out, quiet: Quiet = False, json: Json = False) -> None:
 
     result = prune_class(out, screen.say)
     for line in result.left:
-        screen.wrong(line)
+        screen.error(line)
     last = f"{result.count} runs pruned, {result.freed_bytes / 1e6:.0f} MB freed"
-    screen.result(lambda: outcome.prune_values(out, result), lambda _: print(last), lambda: last)
+    screen.result(lambda: json_output.prune_values(out, result), lambda _: print(last), lambda: last)
     raise typer.Exit(LOOK if result.left else GRADED)
 
 

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from grader.cli import completion, options, outcome
+from grader.cli import completion, json_output, options
+from grader.cli.exit_codes import GRADED, LOOK, NOT_GRADED
 from grader.cli.options import (
-    ON_GRADESCOPE,
     ComponentsOnly,
     Isolation,
     Jobs,
@@ -21,8 +21,8 @@ from grader.cli.options import (
     existing,
     isolation_of,
 )
-from grader.cli.outcome import GRADED, LOOK, NOT_GRADED
 from grader.cli.screen import Screen
+from grader.gradescope import ISOLATIONS
 
 Submission = Annotated[Path, typer.Argument(help="the notebook, e.g. reference/vae_mnist.ipynb", callback=existing)]
 Out = Annotated[
@@ -107,8 +107,8 @@ def _grade(submission: Path, rubric: Path, out: Path | None, screen: Screen, **h
 _isolation = typer.Option(
     help="how student code is isolated: bubblewrap, user (if namespaces are forbidden) or none",
     metavar="NAME",
-    callback=lambda name: isolation_of(name, ON_GRADESCOPE),
-    autocompletion=lambda: list(ON_GRADESCOPE),
+    callback=lambda name: isolation_of(name, ISOLATIONS),
+    autocompletion=lambda: list(ISOLATIONS),
 )
 
 
@@ -134,7 +134,9 @@ def doctor(
 
     promises = examine(rubric, isolation, screen.say)
     screen.result(
-        lambda: outcome.doctor_values(promises), lambda console: show(promises, console), lambda: conclusion(promises)
+        lambda: json_output.doctor_values(promises),
+        lambda console: show(promises, console),
+        lambda: conclusion(promises),
     )
     raise typer.Exit(NOT_GRADED if any(promise.state is PromiseState.BROKEN for promise in promises) else GRADED)
 
@@ -216,7 +218,7 @@ def audit(
         comparison = command.audit_seeds(only or [], seeds, rubric, out, jobs, screen.say, full=full)
         count = (comparison.faults, len(comparison.solutions), seeds)
         screen.result(
-            lambda: outcome.seeds_values(comparison),
+            lambda: json_output.seeds_values(comparison),
             lambda console: page.print_seeds(*count, console, comparison.table),
             lambda: page.seeds_line(*count),
         )
@@ -224,7 +226,7 @@ def audit(
     names = command.drawn_pairs(pairs) if pairs else only or []
     trial = command.audit_corpus(names, rubric, out, jobs, screen.say, full=full)
     screen.result(
-        lambda: outcome.audit_values(trial),
+        lambda: json_output.audit_values(trial),
         lambda console: page.print_audit(trial.audit, console, trial.files),
         lambda: summary(trial.audit),
     )

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from grader.cli.exit_codes import NOT_GRADED
 from grader.errors import GraderError
 
-NOT_GRADED = 2
 WRITING = {"init", "practice", "new-exercise"}  # commands that grade nothing: without their files, they say so
 INTERRUPTED = 130  # typer's exit code for Ctrl-C
 _STOPPED = "interrupted; finished work is kept, and the same command continues from there"

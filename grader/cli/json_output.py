@@ -1,4 +1,4 @@
-"""The exit codes, and the JSON that commands print with `--json`. Points are exact numbers, or null if there are none.
+"""The JSON that commands print with `--json`. Points are exact numbers, or null if there are none.
 
 `grade`, `check`, `regrade` of a single run: the keys of `report.json`
 
@@ -57,7 +57,6 @@ if TYPE_CHECKING:
     from grader.doctor.promises import Promise
 
 Values = dict[str, Any]
-GRADED, LOOK, NOT_GRADED = 0, 1, 2
 
 
 def class_values(result: ClassResult) -> Values:
@@ -90,7 +89,7 @@ def plan_values(plan: ClassPlan) -> Values:
                 "late": any(remark.kind == "late" for remark in submission.remarks),
                 "refused": submission.refused,
             }
-            for submission in plan.handed_in
+            for submission in plan.submissions
         ],
         "missing": _people(plan.missing),
         "remarks": list(plan.remarks),
@@ -104,7 +103,7 @@ def regrade_values(out: Path, result: RegradeResult) -> Values:
         "out": str(out),
         "submissions": len(result.rows),
         "changes": [_event(event) for event in result.events],
-        "not_regraded": list(result.wrong),
+        "not_regraded": list(result.failures),
         "remarks": list(result.remarks),
         "all_sure": result.all_sure,
     }
@@ -180,8 +179,8 @@ def audit_values(trial: CorpusTrial) -> Values:
             {
                 "name": row.name,
                 "kind": row.kind,
-                "foretold": list(row.foretold),
-                "lost": {square.item: _number(square.lost_milli) for square in row.squares if square.lost_milli},
+                "foretold": list(row.expected_items),
+                "lost": {result.item: _number(result.lost_milli) for result in row.item_results if result.lost_milli},
             }
             for row in audit.rows
         ],

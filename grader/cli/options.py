@@ -19,7 +19,6 @@ from grader.store.course import RUBRIC, usual_rubric
 ISOLATIONS = ("bubblewrap", "container", "user", "none")  # those of `grader.sandbox.isolation.backend_named`
 INSTALLED = "vae-grader"  # the installed command; shells complete commands, not modules
 EXECUTORS = ("local", "slurm")
-ON_GRADESCOPE = ("bubblewrap", "user", "none")
 OUTPUT = "Output"  # the heading of the options for the output
 GRADEBOOK = "Gradebooks (remembered for later runs of the class)"
 WHO_GETS = "Points in gradebooks (remembered too)"

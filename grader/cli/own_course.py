@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from grader.cli import completion
+from grader.cli.exit_codes import NOT_GRADED
 from grader.cli.options import INSTALLED
-from grader.cli.outcome import NOT_GRADED
 from grader.errors import GraderError
 
 Folder = Annotated[Path, typer.Argument(help="the folder to write into", metavar="DIR")]

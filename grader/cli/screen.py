@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from rich.console import Console
 
-Say = Callable[[str], None]
 SHOWN = 160  # characters of a progress line
 LOGGED_S = 30  # seconds between two live lines where one cannot replace the other
 _ELAPSED = "[{:5.0f} s] "
@@ -73,7 +72,7 @@ class Screen:
                 sys.stderr.flush()
             self._live.shown = bool(text)
 
-    def wrong(self, text: str) -> None:
+    def error(self, text: str) -> None:
         """Writes an error to standard error, also if quiet."""
         self._to_error("", text, 600)
 

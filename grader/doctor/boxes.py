@@ -11,7 +11,7 @@ from typing import Any
 
 from grader.grading.plan import plan_frame
 from grader.records import Interface, Limits
-from grader.sandbox.backend import ENGINE, ENGINE_FOLDER, PROBE, Backend
+from grader.sandbox.backend import IN_BOX, IN_BOX_FOLDER, PROBE, Backend
 from grader.sandbox.in_box.frames import CellStep
 from grader.sandbox.supervisor import SandboxResult, Supervisor
 
@@ -55,7 +55,7 @@ class BoxOutcome:
 
 
 def run_box(backend: Backend, cells: Mapping[str, str], limits: Limits = LIMITS, *, gpu: bool = False) -> BoxOutcome:
-    """Runs the cells one after the other in a box that holds only the engine's files.
+    """Runs the cells one after the other in a box that holds only the grader's in-box code.
 
     Raises:
         BoxError: the box could not be built.
@@ -65,7 +65,7 @@ def run_box(backend: Backend, cells: Mapping[str, str], limits: Limits = LIMITS,
         for index, (name, source) in enumerate(cells.items())
     ]
     with tempfile.TemporaryDirectory(prefix="doctor-") as empty:
-        contents = {ENGINE: ENGINE_FOLDER, PROBE: Path(empty)}
+        contents = {IN_BOX: IN_BOX_FOLDER, PROBE: Path(empty)}
         supervisor = Supervisor(backend, contents, limits, gpu=gpu)
         result = supervisor.supervise(plan_frame(steps, Interface(), limits), lambda *_: None, lambda _: None)
     return BoxOutcome({name: _cell_outcome(result, index) for index, name in enumerate(cells)}, result)

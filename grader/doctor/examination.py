@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from grader.doctor.boxes import LIMITS, run_box
 from grader.doctor.cells import groups_left, host, processes_left
 from grader.doctor.promises import Promise, PromiseState
 from grader.errors import BoxError, GraderError
+from grader.exercise import Say
 from grader.records import AS_GRADER, Status
 from grader.rubric import load_rubric
 from grader.sandbox import landlock
@@ -27,7 +28,6 @@ TOO_MUCH_BYTES = 3 * LIMITS.disk_mb * 1_000_000
 MOST_PROCESSES = 60
 WALL_S = 8.0
 MEMORY_MB = 300
-Say = Callable[[str], None]
 
 _START = (
     "on Ubuntu 24.04 and later: allow user namespaces with `sysctl kernel.apparmor_restrict_unprivileged_userns=0`; "

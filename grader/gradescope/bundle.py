@@ -10,13 +10,15 @@ import importlib.util
 import os
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import yaml
 
 from grader.errors import GraderError, one_line
+from grader.exercise import Say
+from grader.gradescope import ISOLATIONS
 from grader.notebook.format import load_notebook
 from grader.records import Rubric
 from grader.rubric import load_rubric
@@ -32,7 +34,6 @@ LOCKS = ("requirements.lock", "requirements-cpu.lock", "requirements-student.loc
 WITH_BUILDS = ("torch", "torchvision")  # their CPU builds are not pinned by a lock
 PIN = re.compile(r"(?m)^([A-Za-z0-9._-]+)==[^\\\n]+")  # without its hashes
 SUFFIXES = {".py", ".j2", ".css", ".js", ".safetensors", ".json", ".md"}
-ISOLATIONS = ("bubblewrap", "user", "none")
 VISIBILITIES = ("visible", "hidden", "after_due_date", "after_published")  # the platform's words
 DEADLINE_S = 35 * 60  # less than the platform's longest time-out
 FIXED = (2020, 1, 1, 0, 0, 0)  # date of all files, so that equal content gives equal bytes
@@ -67,7 +68,7 @@ def write_bundle(
     isolation: str = "bubblewrap",
     visibility: str = VISIBILITIES[0],
     pip_options: str = "",
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = lambda _: None,
 ) -> Bundle:
     """Writes the zip to `out`, with the same bytes for the same grader, course and options.
 

@@ -33,7 +33,7 @@ _METADATA: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 
 @dataclass(frozen=True)
-class Given:
+class Resources:
     """The resources of a container."""
 
     memory_mb: float
@@ -48,7 +48,9 @@ class Given:
         )
 
 
-def given(folder: Path, groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> Given:
+def resources_here(
+    folder: Path, groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
+) -> Resources:
     """The resources of this process: those of the machine, limited by its control groups of version 2 or 1."""
     memory = [psutil.virtual_memory().total]
     cores = [float(len(os.sched_getaffinity(0)))]
@@ -59,32 +61,32 @@ def given(folder: Path, groups: Path = Path("/sys/fs/cgroup"), own: Path = Path(
         memory += _numbers(group / "memory.limit_in_bytes")
     for group in _above(groups / "cpu", _path(own, "cpu")):
         cores += _share(_numbers(group / "cpu.cfs_quota_us") + _numbers(group / "cpu.cfs_period_us"))
-    return Given(min(memory) / 1e6, round(min(cores), 2), shutil.disk_usage(folder).free / 1e6)
+    return Resources(min(memory) / 1e6, round(min(cores), 2), shutil.disk_usage(folder).free / 1e6)
 
 
-def risks(had: Given, limits: Limits) -> list[str]:
+def risks(resources: Resources, limits: Limits) -> list[str]:
     """The risks for grading, each with what to set."""
     messages: list[str] = []
-    room = int(had.memory_mb) - GRADER_MB
+    room = int(resources.memory_mb) - GRADER_MB
     if room < BOX_MB:
         messages.append(
-            f"memory: {had.memory_mb:.0f} MB is too little to train and grade; choose a container with at least "
-            f"{GRADER_MB + BOX_MB} MB in Autograder Settings"
+            f"memory: {resources.memory_mb:.0f} MB is too little to train and grade; choose a container with at "
+            f"least {GRADER_MB + BOX_MB} MB in Autograder Settings"
         )
     elif room < limits.memory_mb:
         messages.append(
-            f"memory: the container has {had.memory_mb:.0f} MB, but the grader needs {GRADER_MB} MB and a notebook may "
-            f"use limits.memory_mb = {limits.memory_mb} MB; a notebook that uses too much ends the whole run; set "
-            f"limits.memory_mb to {room} in the rubric and make the bundle again, or choose a larger container"
+            f"memory: the container has {resources.memory_mb:.0f} MB, but the grader needs {GRADER_MB} MB and a "
+            f"notebook may use limits.memory_mb = {limits.memory_mb} MB; a notebook that uses too much ends the whole "
+            f"run; set limits.memory_mb to {room} in the rubric and make the bundle again, or choose a larger container"
         )
-    if had.cores < CORES:
+    if resources.cores < CORES:
         messages.append(
-            f"cores: {had.cores:g}; training may take longer than the time-out; choose at least {CORES} cores"
+            f"cores: {resources.cores:g}; training may take longer than the time-out; choose at least {CORES} cores"
         )
-    if had.disk_mb < limits.disk_mb:
+    if resources.disk_mb < limits.disk_mb:
         messages.append(
-            f"disk: {had.disk_mb:.0f} MB are free, but a notebook may write limits.disk_mb = {limits.disk_mb} MB; "
-            "lower that limit"
+            f"disk: {resources.disk_mb:.0f} MB are free, but a notebook may write limits.disk_mb = {limits.disk_mb} "
+            "MB; lower that limit"
         )
     return messages
 

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 from grader.batch.students.discovery import alone
 from grader.errors import GraderError, SubmissionError
 from grader.gradescope.bundle import SETTINGS, Settings
-from grader.gradescope.given import TO_SET, given, other_points, risks
+from grader.gradescope.container_resources import TO_SET, other_points, resources_here, risks
 from grader.report.text import plain, without_paths
 from grader.rubric import load_rubric
 from grader.store.bounded import Unreadable
@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> int:
     if arguments[0] == "--prepare":
         course, exercise = load_rubric(rubric)
         exercise.prepare(lambda text: print(text, flush=True))
-        _tell(given(root).words, *TO_SET, *risks(given(root), course.limits))
+        _tell(resources_here(root).words, *TO_SET, *risks(resources_here(root), course.limits))
         return 0
     if settings.isolation == "user":
         close(root)
@@ -82,7 +82,7 @@ def _remarks(root: Path, rubric: Path) -> list[str]:
     except (GraderError, Unreadable, OSError):
         return []  # the grading has reported it
     points = other_points(root / "submission_metadata.json", course.points_milli)
-    return [*risks(given(root), course.limits), *points]
+    return [*risks(resources_here(root), course.limits), *points]
 
 
 def _tell(*remarks: str) -> None:
@@ -125,18 +125,18 @@ def _graded(root: Path, rubric: Path, settings: Settings) -> dict[str, Any]:
 
     rubric_as_read = load_rubric(rubric)[0]
     try:
-        handed_in = alone(
+        submission = alone(
             root / "submission",
             root / "run" / "unpacked",
             max_mb=rubric_as_read.limits.notebook_mb,
             usual=settings.template,
             template=rubric.parent / rubric_as_read.template,
         )
-        if handed_in.refused:
-            return _refused(f"{NOTHING} ({without_paths(plain(handed_in.refused, SHOWN))})")
+        if submission.refused:
+            return _refused(f"{NOTHING} ({without_paths(plain(submission.refused, SHOWN))})")
         parts = () if settings.components_only else None
-        options = Options(isolation=settings.isolation, remarks=handed_in.remarks, parts=parts)
-        _, folder = grade(handed_in.path, rubric, root / "run" / "graded", options, _say)
+        options = Options(isolation=settings.isolation, remarks=submission.remarks, parts=parts)
+        _, folder = grade(submission.path, rubric, root / "run" / "graded", options, _say)
         return shown_when(read_json(folder / "results.json", _RESULTS), settings.visibility)
     except SubmissionError as error:
         return _refused(f"The file cannot be graded: {without_paths(plain(str(error), SHOWN))}")

@@ -41,28 +41,28 @@ def decode_answers(
     """
     answers: dict[str, Array] = {}
     faults: dict[str, Fault] = {}
-    for source, spec in specs.items():
-        end = inbox.stages.get(source.stage)
-        if stages is not None and source.stage not in stages:
-            faults[source] = NOT_ASKED
-        elif (data := inbox.answers.get(source)) is not None:
+    for address, spec in specs.items():
+        end = inbox.stages.get(address.stage)
+        if stages is not None and address.stage not in stages:
+            faults[address] = NOT_ASKED
+        elif (data := inbox.answers.get(address)) is not None:
             try:
                 for name, array in read_answer(data, spec).items():
                     if np.isfinite(array).all():
-                        answers[source.array(name)] = array
+                        answers[address.array(name)] = array
                     else:  # the finite arrays of the same answer are still graded
                         problem = f"{name.replace('_', ' ')} contains NaN or infinity"
-                        faults[source.array(name)] = Fault(Blame.STUDENT, problem)
+                        faults[address.array(name)] = Fault(Blame.STUDENT, problem)
             except Rejected as rejected:
-                faults[source] = Fault(Blame.STUDENT, str(rejected))
-        elif (unanswered := inbox.unanswered.get(source)) is not None:
-            faults[source] = Fault(Blame.OURS if unanswered.ours else Blame.STUDENT, unanswered.error)
+                faults[address] = Fault(Blame.STUDENT, str(rejected))
+        elif (unanswered := inbox.unanswered.get(address)) is not None:
+            faults[address] = Fault(Blame.OURS if unanswered.ours else Blame.STUDENT, unanswered.error)
         elif status is Status.BOX_ERROR or inbox.faults:
-            faults[source] = Fault(Blame.OURS, (inbox.faults or [event])[0])
+            faults[address] = Fault(Blame.OURS, (inbox.faults or [event])[0])
         elif inbox.finished and end not in LOST_STAGE_TEXTS:
-            faults[source] = Fault(Blame.OURS, f"the probe gave no answer to {source}")
+            faults[address] = Fault(Blame.OURS, f"the probe gave no answer to {address}")
         else:
-            faults[source] = Fault(
+            faults[address] = Fault(
                 Blame.STUDENT,
                 event or LOST_STAGE_TEXTS.get(end or StageStatus.DIED, LOST_STAGE_TEXTS[StageStatus.DIED]),
             )

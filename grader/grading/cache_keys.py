@@ -51,7 +51,7 @@ FILES: Mapping[str, FileKind] = {
     "grading/finding_cache": FileKind.FIND,
     "grading/follow_through": FileKind.FIND,
     "grading/verdicts": FileKind.FIND,
-    "report/notebook": FileKind.SHOW,
+    "report/notebook_view": FileKind.SHOW,
     "report/text": FileKind.SHOW,
     "report/tracebacks": FileKind.SHOW,
     "report/strip": FileKind.SHOW,

@@ -1,6 +1,7 @@
-"""The folder for a run of a single notebook, and when a run may replace the run before it.
+"""The folder for a run, and when a run may replace the run before it.
 
-A folder belongs to one notebook file and one extent of grading: a run of components only has its own folder.
+A folder belongs to one notebook file, or to one class (see `grader.batch.class_folder`), and to one extent of grading:
+a run of components only has its own folder.
 A weaker run never replaces a stronger one. A run is weaker if it graded less, or if it was stopped and the other run
 reached its end.
 """
@@ -18,7 +19,7 @@ from pydantic import TypeAdapter
 
 from grader.errors import GraderError, one_line, short_path
 from grader.grading.run_files import REPORT, files_of_run
-from grader.grading.stored_run import SOURCE, read_source, stored_report, write_source
+from grader.grading.stored_run import read_owner, stored_report, write_owner
 from grader.notebook.read import safe_name
 from grader.records import GradeReport, Rubric, Status, Submission
 from grader.report.report_json import MAX_BYTES, read_report_json
@@ -32,8 +33,8 @@ CLASS = "class.json"  # in the folder of every class
 SUBMISSIONS = "submissions"  # where the runs of a class are
 MAX_CLASS = 200_000_000  # bytes
 A_CLASS, FILES = "a class", "files that this run would overwrite"
-_MAX_SOURCE = 20_000
 _STOPPED = (Status.TIMEOUT, Status.KILLED)
+_OBJECT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 REPLACE = "use another folder with --out, or replace it with --replace"
 
 
@@ -60,52 +61,15 @@ def own_folder(
         GraderError: `out` belongs to another notebook or a class, or another grader is working there.
     """
     owner = str(notebook.resolve())
-    free = (path for path in _choices(submission.name, owner, parts) if not _of_another(path, owner, submission))
+    free = (
+        path for path in candidate_folders(submission.name, owner, parts) if not _of_another(path, owner, submission)
+    )
     folder = out or next(free, RUNS / submission.name)
     _refuse_another(folder, owner, submission, replace=replace)
     with locked(folder):
         _refuse_another(folder, owner, submission, replace=replace)  # another grader may have chosen it meanwhile
-        write_source(folder, notebook, rubric)
+        write_owner(folder, notebook, rubric)
         yield folder
-
-
-def class_folder(submissions: Path, parts: Sequence[str] | None, part: str = "") -> Path:
-    """The folder below `RUNS` for a class that is graded to this extent, with the submissions recorded in it.
-
-    A `part` of the class, "part-2-of-8", has its own folder.
-    """
-    owner = str(submissions.resolve())
-    choices = [
-        path.with_name(f"{path.name}-{part}") if part else path
-        for path in _choices(safe_name(Path(owner)), owner, parts)
-    ]
-    folder = next((path for path in choices if _is_for(path, owner)), choices[-1])
-    folder.mkdir(parents=True, exist_ok=True)
-    write_source(folder, submissions)
-    return folder
-
-
-def unclaim(folder: Path) -> None:
-    """Frees a folder below `RUNS` that was chosen for a class, if the class was refused before it began."""
-    if folder.parent == RUNS and not (folder / CLASS).exists() and not any(files_of_run(folder)):
-        (folder / SOURCE).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # it holds other files
-            folder.rmdir()
-
-
-def refuse_run(out: Path) -> None:
-    """Refuses a folder that holds the run of a single notebook.
-
-    Raises:
-        GraderError: it does.
-    """
-    if (out / REPORT).exists() and not (out / CLASS).exists():
-        raise GraderError(f"{short_path(out)}: holds the run of a single notebook; use another folder with --out")
-
-
-def lost_parts(old: Collection[str] | None, new: Collection[str] | None, every: Collection[str]) -> frozenset[str]:
-    """The parts that were trained and would not be; None stands for every part."""
-    return frozenset(every if old is None else old) - frozenset(every if new is None else new)
 
 
 def class_above(folder: Path) -> Path | None:
@@ -124,7 +88,7 @@ def refuse_less(folder: Path, parts: Collection[str] | None) -> None:
     missing_parts = trained_parts(old) - set(parts) if old is not None and parts is not None else frozenset()
     if missing_parts:
         raise GraderError(
-            f"{short_path(folder)}: holds a run that also graded the training of {listed(missing_parts)}, "
+            f"{short_path(folder)}: holds a run that also graded the training of {parts_text(missing_parts)}, "
             f"which the new run would leave out; {REPLACE}"
         )
 
@@ -135,7 +99,7 @@ def is_weaker(new: GradeReport, old: GradeReport) -> str:
     If the notebook has changed since, only the extent of the two runs is compared.
     """
     if missing_parts := trained_parts(old) - trained_parts(new):
-        return f"it also graded the training of {listed(missing_parts)}"
+        return f"it also graded the training of {parts_text(missing_parts)}"
     if new.checksums.get("notebook") != old.checksums.get("notebook"):
         return ""
     if new.status in _STOPPED and old.status not in _STOPPED:
@@ -160,9 +124,9 @@ def refuse_other_rubric(folder: Path, report: GradeReport, rubric: Rubric, path:
 
 def rubric_of(folder: Path) -> Path | None:
     """The rubric with which the run, or its class, was graded; None if it is not noted."""
-    rubric_path = source.rubric if (source := read_source(folder)) else ""
+    rubric_path = owner.rubric if (owner := read_owner(folder)) else ""
     if not rubric_path and (of_class := class_above(folder)) is not None:
-        rubric_path = _text_under(of_class / CLASS, "rubric")
+        rubric_path = class_text(of_class, "rubric")
     return Path(rubric_path) if rubric_path and Path(rubric_path).is_file() else None
 
 
@@ -173,12 +137,31 @@ def earlier_report(folder: Path) -> GradeReport | None:
     return None
 
 
-def _choices(name: str, owner: str, parts: Sequence[str] | None) -> Iterator[Path]:
-    """Candidate folders, the plain name first; the last one has a digest of the notebook's path in its name."""
+def candidate_folders(name: str, owner: str, parts: Sequence[str] | None) -> Iterator[Path]:
+    """Candidate folders, the plain name first; the last one has a digest of the owner's path in its name."""
     ending = f"-{extent}" if (extent := extent_name(parts)) else ""
     digest = hashlib.sha256(os.fsencode(owner)).hexdigest()[:8]
     for folder_name in (name, f"{safe_name(Path(owner).parent)}-{name}", f"{name}-{digest}"):
         yield RUNS / f"{folder_name}{ending}"
+
+
+def class_text(folder: Path, key: str) -> str:
+    """The text under the key in the file of a class; empty if there is none."""
+    try:
+        text = read_json(folder / CLASS, _OBJECT, MAX_CLASS).get(key)
+    except Unreadable:
+        return ""
+    return text if isinstance(text, str) else ""
+
+
+def recorded_owner(folder: Path) -> str:
+    """The owner that `.source` names; empty without one."""
+    return recorded.of if (recorded := read_owner(folder)) else ""
+
+
+def parts_text(parts: Collection[str]) -> str:
+    """The parts of the exercise in a sentence, "a and b"."""
+    return " and ".join(sorted(parts))
 
 
 def _refuse_another(folder: Path, owner: str, submission: Submission, *, replace: bool) -> None:
@@ -195,41 +178,10 @@ def _of_another(folder: Path, owner: str, submission: Submission) -> str:
     """
     if (folder / CLASS).exists() or class_above(folder) is not None:
         return A_CLASS
-    if noted_owner := _source(folder):
+    if noted_owner := recorded_owner(folder):
         return "" if noted_owner == owner else f"the run of {one_line(noted_owner, 200)}"
     try:
         old = read_report_json(file_bytes(folder / REPORT, MAX_BYTES))
     except (Unreadable, GraderError):
         return FILES if any(files_of_run(folder)) else ""
     return "" if old.checksums.get("notebook") == submission.sha256 else "the run of another notebook"
-
-
-_OBJECT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
-
-
-def _text_under(path: Path, key: str) -> str:
-    """The text under the key in `.source` or a class's file; empty if there is none."""
-    try:
-        text = read_json(path, _OBJECT, MAX_CLASS if path.name == CLASS else _MAX_SOURCE).get(key)
-    except Unreadable:
-        return ""
-    return text if isinstance(text, str) else ""
-
-
-def _source(folder: Path) -> str:
-    """The recorded owner of the folder; empty without one."""
-    return source.of if (source := read_source(folder)) else ""
-
-
-def _is_for(folder: Path, owner: str) -> bool:
-    """Whether the folder belongs to the owner, by `.source` or its class, or has no owner."""
-    if _source(folder) == owner:
-        return True
-    if submissions := _text_under(folder / CLASS, "submissions"):
-        return str(Path(submissions).resolve()) == owner
-    return not _source(folder) and not (folder / CLASS).exists() and not any(files_of_run(folder))
-
-
-def listed(parts: Collection[str]) -> str:
-    """Formats the parts for a sentence."""
-    return " and ".join(sorted(parts))

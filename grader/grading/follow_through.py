@@ -14,8 +14,8 @@ from functools import partial
 from grader.evidence import overlay, read_later
 from grader.exercise import Exercise, ItemSpec
 from grader.grading.finding_cache import FindingCache
-from grader.grading.plan import UNWRITTEN
 from grader.grading.verdicts import item_verdicts, round_to_step
+from grader.notebook.template import UNWRITTEN
 from grader.records import Evidence, ItemVerdict, Outcome, Rubric, Stage
 
 UNDEFINED = "is not defined"  # in verdicts on missing code, as is UNWRITTEN
@@ -190,8 +190,8 @@ def _overlay_evidence(first: Evidence, second: Evidence, part: str) -> Evidence:
 
     affected = [Stage.of(kind, part) for kind in AFFECTED_STAGES]
 
-    def is_unaffected(source: str) -> bool:
-        return not any(stage.holds(source) for stage in affected)
+    def is_unaffected(address: str) -> bool:
+        return not any(stage.holds(address) for stage in affected)
 
     return Evidence(
         first.questions,

@@ -48,7 +48,7 @@ from grader.grading.run import (
 )
 from grader.grading.run_files import files_of_run, new_run_folder, put_in_place
 from grader.grading.run_pages import Drawings, draw, load_pages, store_drawings, write_pages, written_names
-from grader.grading.stored_run import EVIDENCE_CHECKSUM, store_run, write_source
+from grader.grading.stored_run import EVIDENCE_CHECKSUM, store_run, write_owner
 from grader.grading.tampering import tampering_remarks
 from grader.grading.verdicts import item_verdicts
 from grader.notebook.read import read_submission
@@ -121,7 +121,7 @@ def grade(
         place = own_folder(submission_path, submission, rubric_path, run_dir, options.parts, replace=options.replace)
     with place as folder, new_run_folder(folder) as finished:
         if options.locked_by_caller:
-            write_source(folder, submission_path, rubric_path)
+            write_owner(folder, submission_path, rubric_path)
         if not options.replace:
             refuse_less(folder, options.parts)
         private = (rubric_path.parent, exercise.in_box.parent, submission_path.parent, folder.parent)
@@ -238,11 +238,11 @@ def _report(task: _Task, run: _GradedRun, evidence_checksum: str) -> GradeReport
 def kept_name(folder: Path, old: GradeReport | None) -> str:
     """Returns the name that keeps the folder's run when a run of another text replaces it; empty without a run."""
     if old is None:  # damaged, or of another version: it may still be a grade
-        return f"unreadable-{_moment(datetime.now(UTC).isoformat())}" if any(files_of_run(folder)) else ""
-    return _moment(old.created)
+        return f"unreadable-{_time_for_folder(datetime.now(UTC).isoformat())}" if any(files_of_run(folder)) else ""
+    return _time_for_folder(old.created)
 
 
-def _moment(created: str) -> str:
+def _time_for_folder(created: str) -> str:
     """A time as part of a folder's name, "2026-11-23T10-15-00"."""
     return re.sub(r"[^0-9T]", "-", created[:19]) or "undated"
 

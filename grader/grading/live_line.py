@@ -39,7 +39,7 @@ class LiveLine:
         if self._cell is None or now - self._shown < PACE_S:
             return
         self._shown = now
-        self._show(f"cell {self._cell + 1}, {duration(now - self._started)}{f': {line}' if line else ''}")
+        self._show(f"cell {self._cell + 1}, {in_minutes(now - self._started)}{f': {line}' if line else ''}")
 
     def end(self) -> None:
         """Clears the line, because nothing runs any more."""
@@ -47,10 +47,10 @@ class LiveLine:
         self._show("")
 
 
-def duration(seconds: float) -> str:
+def in_minutes(seconds: float) -> str:
     """Formats a duration for people.
 
-    >>> duration(12.3), duration(80), duration(3720)
+    >>> in_minutes(12.3), in_minutes(80), in_minutes(3720)
     ('12 s', '1 min 20 s', '62 min')
     """
     minutes, rest = divmod(round(seconds), 60)

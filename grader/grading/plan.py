@@ -26,13 +26,13 @@ from grader.notebook.format import is_code, source_of
 from grader.notebook.restore import RestoredNotebook
 from grader.notebook.roles import DEFINITIONS, IDLE, Role
 from grader.notebook.statements import definitions_of, read_code
+from grader.notebook.template import UNWRITTEN
 from grader.records import CellRun, CellStatus, Interface, Limits, Notebook, Stage
 from grader.sandbox.in_box.frames import CellStep, Plan, Replay, StageStep, Step
 
 AFTER_TRAINING = ("sampling", "trained", "quality")  # sampling code is usually written after the training cell
 WITHOUT_TRAINING = ("sampling",)
 OF_CODE = ("components", "sampling")  # may change when a cell defines something once more
-UNWRITTEN = "NotImplementedError"  # what the template's functions raise
 ENDING = re.compile(r"\bos\.(?:_exit|abort|kill|killpg)\(|\bkill +-")  # a process, most likely the notebook's own
 
 

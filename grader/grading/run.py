@@ -56,7 +56,7 @@ from grader.records import (
     Stage,
     Status,
 )
-from grader.sandbox.backend import ENGINE, ENGINE_FOLDER, PROBE
+from grader.sandbox.backend import IN_BOX, IN_BOX_FOLDER, PROBE
 from grader.sandbox.gpu import gpu
 from grader.sandbox.in_box.frames import At, CellRequest, CellStep, Printed, Replay, Step
 from grader.sandbox.isolation import backend_named
@@ -201,7 +201,7 @@ def box_pool(
     Raises:
         BoxError: for an unknown isolation, or one that this machine does not support.
     """
-    contents = {ENGINE: ENGINE_FOLDER, PROBE: exercise.in_box, **folders}
+    contents = {IN_BOX: IN_BOX_FOLDER, PROBE: exercise.in_box, **folders}
     return BoxPool(backend_named(isolation, private), contents, limits, exercise.interface.imports)
 
 
@@ -209,7 +209,7 @@ def _specs(case: Case, stages: Collection[Stage]) -> dict[Address, AnswerSpec]:
     """Returns the specifications of these stages' answers."""
     specs = dict(case.exercise.answer_specs(case.rubric.sizes))
     specs |= given_answer_specs(case.exercise.parts) if case.given_definitions.questions() else {}
-    return {source: spec for source, spec in specs.items() if source.stage in stages}
+    return {address: spec for address, spec in specs.items() if address.stage in stages}
 
 
 def _run_in_box(
@@ -376,7 +376,7 @@ def _without_cut_off_training(evidence: Evidence, case: Case, first: SandboxResu
         if first.status is not Status.TIMEOUT and not _has_trained(evidence, role.part, case.exercise.interface.steps):
             continue
         training_stages = [Stage.of(kind, role.part) for kind in OF_TRAINING]
-        faults_of_training = {source: Fault(Blame.MACHINE, reason) for source in _specs(case, training_stages)}
+        faults_of_training = {address: Fault(Blame.MACHINE, reason) for address in _specs(case, training_stages)}
 
         def is_unaffected(name: str, stages: Sequence[Stage] = training_stages) -> bool:
             return not any(stage.holds(name) for stage in stages)
@@ -473,6 +473,6 @@ def unused_gpu(notebook_run: NotebookRun, exercise: Exercise, boxes: BoxPool) ->
 
 def _device_answers(evidence: Evidence, exercise: Exercise, name: str) -> list[int]:
     """The answers of the parts about the device of their trained model: 1 for yes."""
-    sources = (Address.of("trained", part, "device").array(name) for part in exercise.parts)
-    answers = [evidence.answers[source] for source in sources if source in evidence.answers]
+    addresses = (Address.of("trained", part, "device").array(name) for part in exercise.parts)
+    answers = [evidence.answers[address] for address in addresses if address in evidence.answers]
     return [int(answer.reshape(-1)[0]) for answer in answers if answer.size == 1]

@@ -25,7 +25,8 @@ from grader.store.json_files import read_json, write_json
 EVIDENCE = "evidence.safetensors"
 RETRAININGS = "followed.json"  # part -> the items that were replaced; staff only
 REPORT = "report.json"
-REPORTS = (REPORT, "report.html", "results.json", "feedback.html", "feedback.txt")
+FEEDBACK = "feedback.html"  # the page for the student
+REPORTS = (REPORT, "report.html", "results.json", FEEDBACK, "feedback.txt")
 EXECUTED = "executed.ipynb"
 EXECUTION = "execution.json"  # how the run went: time, memory, device, each cell
 NOTEBOOK_VIEW = "notebook.json"  # the executed notebook as its pages show it

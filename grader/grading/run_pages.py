@@ -16,22 +16,21 @@ from grader.evidence import MAX_FILE
 from grader.exercise import Exercise
 from grader.grading.cache_keys import FileKind, code_key
 from grader.grading.run import NotebookRun
-from grader.grading.run_files import EXECUTED, FIGURES, NOTEBOOK_VIEW, REPORT, STRIP
-from grader.grading.stored_run import evidence_checksum, read_source, stored_evidence, stored_execution
+from grader.grading.run_files import EXECUTED, FEEDBACK, FIGURES, NOTEBOOK_VIEW, REPORT, STRIP
+from grader.grading.stored_run import evidence_checksum, read_owner, stored_evidence, stored_execution
 from grader.notebook.format import load_notebook, normalise, source_of
 from grader.notebook.restore import Templates, load_templates
 from grader.notebook.roles import is_task
 from grader.records import Execution, Figure, GradeReport, Notebook, Plane, Rubric
-from grader.report.notebook import NotebookView, make_view
+from grader.report.notebook_view import NotebookView, make_view
 from grader.report.pages import Again, feedback_html, report_html
 from grader.report.report_json import dump
 from grader.report.strip import picture_strip
 from grader.report.student_text import feedback_text, results_json
 from grader.store.bounded import Unreadable, file_bytes
-from grader.store.files import write_atomically
-from grader.store.json_files import dump_json, read_cached, store_cached, write_changed
+from grader.store.files import write_atomically, write_changed
+from grader.store.json_files import dump_json, read_cached, store_cached
 
-FEEDBACK = "feedback.html"
 _StoredFigure = dict[str, str | bool | Plane | None]
 _FIGURES: TypeAdapter[list[_StoredFigure]] = TypeAdapter(list[_StoredFigure])
 _VIEW: TypeAdapter[NotebookView] = TypeAdapter(NotebookView)
@@ -93,9 +92,9 @@ def write_pages(
 
 def _again(home: Path) -> Again | None:
     """Returns the paths to type to repeat the run; None if the folder does not name its notebook."""
-    if (source := read_source(home)) is None or not source.rubric:
+    if (owner := read_owner(home)) is None or not owner.rubric:
         return None
-    return Again(_typed(Path(source.of)), _typed(home.resolve()), _typed(Path(source.rubric)))
+    return Again(_typed(Path(owner.of)), _typed(home.resolve()), _typed(Path(owner.rubric)))
 
 
 def _typed(path: Path) -> str:
@@ -131,9 +130,9 @@ def provided_sources(templates: Templates) -> frozenset[str]:
 
 def _templates_of(folder: Path, rubric: Rubric) -> Templates:
     """The templates of the folder's rubric; none where they are no longer there."""
-    source = read_source(folder)
+    owner = read_owner(folder)
     try:
-        return load_templates(Path(source.rubric), rubric) if source is not None and source.rubric else {}
+        return load_templates(Path(owner.rubric), rubric) if owner is not None and owner.rubric else {}
     except GraderError:
         return {}
 

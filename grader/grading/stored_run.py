@@ -40,29 +40,29 @@ _MAX_SMALL = 1_000_000  # bytes of a file that lists something
 _EXECUTION: TypeAdapter[Execution] = TypeAdapter(Execution)
 
 
-SOURCE = ".source"  # which notebook, or which class's submissions, the folder belongs to, and by which rubric
+OWNER_FILE = ".source"  # which notebook, or which class's submissions, the folder belongs to, and by which rubric
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class FolderOwner:
     """The notebook or class of the folder's run, and its rubric, as paths on this machine."""
 
     of: str
     rubric: str = ""
 
 
-_SOURCE: TypeAdapter[Source] = TypeAdapter(Source)
+_OWNER: TypeAdapter[FolderOwner] = TypeAdapter(FolderOwner)
 
 
-def write_source(folder: Path, of: Path, rubric: Path | None = None) -> None:
+def write_owner(folder: Path, of: Path, rubric: Path | None = None) -> None:
     """Records the folder's notebook or class, and its rubric."""
-    write_json(folder / SOURCE, _SOURCE, Source(str(of.resolve()), str(rubric.resolve()) if rubric else ""))
+    write_json(folder / OWNER_FILE, _OWNER, FolderOwner(str(of.resolve()), str(rubric.resolve()) if rubric else ""))
 
 
-def read_source(folder: Path) -> Source | None:
+def read_owner(folder: Path) -> FolderOwner | None:
     """The folder's notebook or class, and its rubric; None if they are not recorded."""
     try:
-        return read_json(folder / SOURCE, _SOURCE, _MAX_SMALL)
+        return read_json(folder / OWNER_FILE, _OWNER, _MAX_SMALL)
     except Unreadable:
         return None
 

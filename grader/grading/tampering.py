@@ -76,8 +76,8 @@ def tampering_remarks(evidence: Evidence, definitions: GivenDefinitions, parts: 
     sentence_by_name: dict[str, str] = {}
     for part in parts:
         for kind, moment in STAGES.items():
-            source = Address.of(kind, part, QUESTION)
-            constants, codes = (evidence.answers.get(source.array(name)) for name in ("constants", "codes"))
+            address = Address.of(kind, part, QUESTION)
+            constants, codes = (evidence.answers.get(address.array(name)) for name in ("constants", "codes"))
             if constants is None or codes is None:
                 continue
             for name, sentence in _differences(definitions, constants, codes):

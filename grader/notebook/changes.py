@@ -23,12 +23,12 @@ _MAX_COMPARED = 400  # lines of each source from the first that differs; compari
 _MAX_CHANGES = 5  # of one constant that are reported
 
 
-def changed_lines(template: str, handed_in: str) -> tuple[str, ...]:
+def changed_lines(template: str, submitted_source: str) -> tuple[str, ...]:
     """A small diff: lines with `-` are only in the template, lines with `+` only in the submission.
 
     At most 30 lines of 160 characters; lines that differ in trailing spaces alone are equal.
     """
-    old, new = ([line.rstrip()[:_MAX_CHARS] for line in source.splitlines()] for source in (template, handed_in))
+    old, new = ([line.rstrip()[:_MAX_CHARS] for line in source.splitlines()] for source in (template, submitted_source))
     equal_lines = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False)))
     first = max(0, equal_lines - 1)  # the line before the first change shows where it is
     old, new = old[first : first + _MAX_COMPARED], new[first : first + _MAX_COMPARED]

@@ -25,6 +25,7 @@ from grader.notebook.statements import read_code
 from grader.records import Notebook
 from grader.store.files import write_atomically
 
+UNWRITTEN = "NotImplementedError"  # what the functions of a template raise
 _LEAK_CHARS = 20  # a solution line longer than this in the template is no coincidence
 # Storing an argument under its own name solves nothing, and provided cells do the same.
 _BOILERPLATE = re.compile(r"self\.(\w+) = \1")
@@ -105,7 +106,7 @@ def _with_todos(source: str, regions: Mapping[str, Region], title: str) -> str:
         message = f"{name} is not implemented yet: see '{title}'"
         todo = [
             f"# TODO {name}: replace the next line with your code",
-            f"raise NotImplementedError({json.dumps(message, ensure_ascii=False)})",
+            f"raise {UNWRITTEN}({json.dumps(message, ensure_ascii=False)})",
         ]
         lines[region.start : region.end + 1] = [region.indent + line for line in todo]
     return "\n".join(lines)

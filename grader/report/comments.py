@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 from grader.records import GradeReport, ItemVerdict
 from grader.report.lost_points import LostPoints, is_affected, is_consequence, item_losses, losses, not_written, stubs
-from grader.report.notebook import NotebookView
+from grader.report.notebook_view import NotebookView
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """The comments of one item on a cell."""
+class CellComment:
+    """What one item says at a cell."""
 
     item: ItemVerdict
     number: int  # of the item in the report, from 1
@@ -20,9 +20,11 @@ class Mark:
     losses: tuple[LostPoints, ...]
 
 
-def marks(report: GradeReport, view: NotebookView, names: Mapping[str, Sequence[str]]) -> dict[int, list[Mark]]:
+def comments_by_cell(
+    report: GradeReport, view: NotebookView, names: Mapping[str, Sequence[str]]
+) -> dict[int, list[CellComment]]:
     """The comments on each cell, by its index; an item without a cell appears only in the list of items."""
-    cell_marks: dict[int, list[Mark]] = {}
+    comments: dict[int, list[CellComment]] = {}
     for number, item in enumerate(report.items, start=1):
         cells = view.places.get(item.id, ())
         by_cell: dict[int, list[LostPoints]] = {cell: [] for cell in cells}
@@ -32,8 +34,8 @@ def marks(report: GradeReport, view: NotebookView, names: Mapping[str, Sequence[
             if not (is_unwritten and is_consequence(loss)) and not is_affected(loss, item, view):
                 by_cell[cell].append(_about(loss, stubs(view.written.get(cell, ""))))
         for cell, lost in by_cell.items():
-            cell_marks.setdefault(cell, []).append(Mark(item, number, cell == cells[0], tuple(lost)))
-    return cell_marks
+            comments.setdefault(cell, []).append(CellComment(item, number, cell == cells[0], tuple(lost)))
+    return comments
 
 
 def _about(loss: LostPoints, own: Sequence[str]) -> LostPoints:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from grader.report.marks import Mark
-from grader.report.notebook import NotebookView
+from grader.report.comments import CellComment
+from grader.report.notebook_view import NotebookView
 
 MOST_TITLES = 3  # of folded cells, in their row
 
@@ -26,9 +26,9 @@ class CellGroup:
     inner: tuple[CellGroup, ...] = ()  # folded rows that this row folds once more
 
 
-def cell_sections(view: NotebookView, marks: Mapping[int, Sequence[Mark]]) -> list[CellGroup]:
+def cell_sections(view: NotebookView, comments: Mapping[int, Sequence[CellComment]]) -> list[CellGroup]:
     """Like `cell_groups`, but folds long runs of folded rows once more, unless all cells are folded."""
-    groups = cell_groups(view, marks)
+    groups = cell_groups(view, comments)
     if all(group.folded for group in groups):
         return groups
     sections: list[CellGroup] = []
@@ -45,28 +45,30 @@ def _section(rows: tuple[CellGroup, ...]) -> CellGroup:
     return CellGroup(cells, True, label, tuple(f"✓ {title}" for title in correct[:MOST_TITLES]), rows)
 
 
-def cell_groups(view: NotebookView, marks: Mapping[int, Sequence[Mark]]) -> list[CellGroup]:
+def cell_groups(view: NotebookView, comments: Mapping[int, Sequence[CellComment]]) -> list[CellGroup]:
     """All cells in order: cells with a comment are open, correct ones are folded one by one, all others in runs."""
     groups: list[CellGroup] = []
     run: list[int] = []
     provided = frozenset(view.provided)
     for index in range(len(view.cells)):
-        if run and (index in marks or has_comment(view, marks, index) or (index in provided) != (run[0] in provided)):
+        if run and (
+            index in comments or has_comment(view, comments, index) or (index in provided) != (run[0] in provided)
+        ):
             groups.append(_folded(view, run))
             run = []
-        if has_comment(view, marks, index):
+        if has_comment(view, comments, index):
             groups.append(CellGroup((index,), folded=False))
-        elif index in marks:
+        elif index in comments:
             groups.append(CellGroup((index,), True, f"Cell {index + 1}", (view.titles[index],)))
         else:
             run.append(index)
     return [*groups, _folded(view, run)] if run else groups
 
 
-def has_comment(view: NotebookView, marks: Mapping[int, Sequence[Mark]], index: int) -> bool:
+def has_comment(view: NotebookView, comments: Mapping[int, Sequence[CellComment]], index: int) -> bool:
     """Whether the cell has a comment or stopped by itself, so that it is shown open."""
     stopped = index in view.troubles and view.troubles[index].after is None
-    return stopped or any(mark.losses for mark in marks.get(index, ()))
+    return stopped or any(comment.losses for comment in comments.get(index, ()))
 
 
 def _folded(view: NotebookView, run: Sequence[int]) -> CellGroup:

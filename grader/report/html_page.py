@@ -88,7 +88,7 @@ def _environment() -> Environment:
         "made_here": Markup,
         "plain": _plain,
         "points": points_text,
-        "seconds": _seconds,
+        "seconds": _seconds_or_minutes,
         "sentence": sentence,
         "student_line": student_line,
     }
@@ -118,7 +118,7 @@ def _plain(text: object, kind: str = "message") -> str:
     return plain(str(text), LONGEST[kind])
 
 
-def _seconds(seconds: float) -> str:
+def _seconds_or_minutes(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

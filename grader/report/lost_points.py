@@ -10,22 +10,20 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from grader.notebook.template import UNWRITTEN
 from grader.records import CheckVerdict, ItemVerdict, Outcome
-from grader.report.notebook import NotebookView, Trouble
+from grader.report.notebook_view import NotebookView, Trouble
 from grader.report.text import listed, of_points
 from grader.report.totals import is_lost
 from grader.report.tracebacks import Place, place_of_line, without_file
 
 NOT_YET = "Not written yet"  # how the message on an unwritten function begins
 NEEDS_UNWRITTEN = "Needs code that is not written yet"
-NOT_WRITTEN = "NotImplementedError"  # what the functions of a template raise
 _KIND = r"[A-Za-z_][\w.]{0,80}"
 _RAISED = re.compile(rf"(?P<kind>{_KIND}): ?(?P<text>.*?)(?:, in your line `(?P<line>.*)`)?$", re.DOTALL)
 _IS_ERROR = ("Error", "Exception", "Warning", "Interrupt", "Exit", "Iteration")
 _STUB = re.compile(r"(?P<name>[\w.]{1,80}) is not (?:implemented|written) yet")
-_STUB_LINE = re.compile(
-    rf"^[ \t]*raise {NOT_WRITTEN}\([\"'](?P<name>[\w.]{{1,80}}) is not implemented yet", re.MULTILINE
-)
+_STUB_LINE = re.compile(rf"^[ \t]*raise {UNWRITTEN}\([\"'](?P<name>[\w.]{{1,80}}) is not implemented yet", re.MULTILINE)
 _UNDEFINED = re.compile(r"`?\w{1,80}`? is not defined")
 _OF_A_CLASS = (".__init__", ".forward")  # if one of them is not written, the class counts as unwritten
 MOST_NAMES = 12
@@ -208,7 +206,7 @@ def hint_on(error: str) -> str:
 def unwritten_name(error: str) -> str | None:
     """The unwritten function or class, empty if the error does not name it; None for an error of another kind."""
     kind, _, text = error.partition(": ")
-    if kind.rstrip(":") != NOT_WRITTEN:
+    if kind.rstrip(":") != UNWRITTEN:
         return None
     match = _STUB.match(text)
     return _named(match["name"]) if match else ""

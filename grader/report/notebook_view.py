@@ -102,13 +102,13 @@ def make_view(
         kinds=tuple(str(cell["cell_type"]) for cell in cells),
         places=places(notebook, names),
         troubles=troubles(runs, cells, written),
-        titles=tuple(map(cell_title, cells)),
+        titles=tuple(map(own_title, cells)),
         provided=tuple(provided),
         written=written,
     )
 
 
-def cell_title(cell: Mapping[str, Any]) -> str:
+def own_title(cell: Mapping[str, Any]) -> str:
     """The first heading of a text, else its first line; the first line of code, or the title in its comment."""
     lines = [line.strip() for line in source_of(cell)[:MOST_MARKDOWN].splitlines() if line.strip()]
     if is_code(cell):

@@ -17,6 +17,7 @@ from typing import Any
 from markupsafe import Markup
 
 from grader.records import CheckVerdict, Execution, Figure, GradeReport, Measured, MeasuredValue
+from grader.report.comments import comments_by_cell
 from grader.report.folding import cell_sections, has_comment
 from grader.report.html_page import SHEET, html_page
 from grader.report.lost_points import (
@@ -33,8 +34,7 @@ from grader.report.lost_points import (
     unwritten_mark,
     unwritten_name,
 )
-from grader.report.marks import marks
-from grader.report.notebook import NotebookView
+from grader.report.notebook_view import NotebookView
 from grader.report.plane import SCRIPT, STYLE, plane_views
 from grader.report.student_text import PERSON, UNDECIDED, notebook_name, open_box
 from grader.report.text import plain, points_text
@@ -216,7 +216,7 @@ def feedback_html(
 ) -> str:
     """One self-contained HTML page for the student; `names` are the notebook's names for each item."""
     planes = plane_views(figures)
-    cell_marks = marks(report, view, names or {}) if view else {}
+    comments = comments_by_cell(report, view, names or {}) if view else {}
     return html_page(
         "grader.report/feedback.html.j2",
         (SHEET, "grader.report/feedback.css", *([STYLE] if planes else [])),
@@ -228,10 +228,10 @@ def feedback_html(
         figures=[figure for figure in figures if not figure.for_staff and figure.plane is None],
         most_pictures=_MOST_PICTURES,
         view=view,
-        marks=cell_marks,
-        groups=cell_sections(view, cell_marks) if view else (),
-        has_comment=lambda index: view is not None and has_comment(view, cell_marks, index),
-        cell_of={mark.number: cell for cell, here in sorted(cell_marks.items(), reverse=True) for mark in here},
+        comments=comments,
+        groups=cell_sections(view, comments) if view else (),
+        has_comment=lambda index: view is not None and has_comment(view, comments, index),
+        cell_of={comment.number: cell for cell, here in sorted(comments.items(), reverse=True) for comment in here},
         failed_cell=lambda item: failed_cell(item, view),
         place_of=lambda loss: place_of(loss, view.written) if view else None,
         is_affected=lambda loss, item: is_affected(loss, item, view),
@@ -241,7 +241,7 @@ def feedback_html(
         item_losses=lambda item: item_losses(item, view),
         lost_ids=lambda item: [check.id for check in item.checks if is_lost(check)],
         outcomes_of=outcomes_of,
-        is_unwritten=lambda here: all(loss.message.startswith(NOT_YET) for mark in here for loss in mark.losses),
+        is_unwritten=lambda here: all(loss.message.startswith(NOT_YET) for comment in here for loss in comment.losses),
         hint_on=hint_on,
         not_written=unwritten_name,
         not_written_anywhere=not_written_anywhere(report.items, view),

@@ -24,7 +24,7 @@ from grader.report.lost_points import (
     place_of,
     unwritten_name,
 )
-from grader.report.notebook import NotebookView
+from grader.report.notebook_view import NotebookView
 from grader.report.text import of_points, plain, points_number, without_paths
 from grader.report.totals import is_complete, is_left_out, isolated, undecided_milli
 from grader.report.tracebacks import Place

@@ -123,21 +123,21 @@ def late_sentence(report: GradeReport) -> str:
     if late is None or not late.handed_in or not (late.days or late.note):
         return ""
     note = f" ({late.note})" if late.note else ""
-    by = f"{_moment(late.deadline)}{note}"
+    by = f"{_date_and_time(late.deadline)}{note}"
     if not late.days and datetime.fromisoformat(late.handed_in) > datetime.fromisoformat(late.deadline):
-        deadline = _moment(late.deadline)
-        return f"Submitted on {_moment(late.handed_in)}, after the deadline {deadline}, without a penalty{note}."
+        deadline = _date_and_time(late.deadline)
+        return f"Submitted on {_date_and_time(late.handed_in)}, after the deadline {deadline}, without a penalty{note}."
     if not late.days:
-        return f"Submitted on {_moment(late.handed_in)}, before the deadline {by}."
+        return f"Submitted on {_date_and_time(late.handed_in)}, before the deadline {by}."
     days = f"{late.days} {'day' if late.days == 1 else 'days'}"
     penalty = penalty_milli(report)
     return (
-        f"Submitted on {_moment(late.handed_in)}, {days} after the deadline {by}: "
+        f"Submitted on {_date_and_time(late.handed_in)}, {days} after the deadline {by}: "
         f"penalty {_points(penalty)}, so {points_text(counted_milli(report))} count."
     )
 
 
-def _moment(timestamp: str) -> str:
+def _date_and_time(timestamp: str) -> str:
     """A time as a person reads it: "2026-11-20 23:59"."""
     return timestamp[:16].replace("T", " ")
 

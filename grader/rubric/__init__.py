@@ -4,6 +4,7 @@ The file is checked against the exercise that it names. Unknown checks, unknown 
 wrong order and points that do not add up are refused.
 """
 
+from grader.rubric.file import rubric_files
 from grader.rubric.load import load_rubric
 
-__all__ = ["load_rubric"]
+__all__ = ["load_rubric", "rubric_files"]

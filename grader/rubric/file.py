@@ -91,6 +91,17 @@ def read_file(path: Path) -> tuple[RubricFile, str]:
         raise RubricError(f"{path.name}: {_first_problem(error)}") from None
 
 
+def rubric_files(path: Path) -> tuple[Path, ...]:
+    """The file, and the one that it extends.
+
+    Raises:
+        RubricError: the file is not readable as YAML.
+    """
+    _, content = _parse(path)
+    extended = content.get("extends") if isinstance(content, dict) else None
+    return (path, path.parent / extended) if isinstance(extended, str) else (path,)
+
+
 def _read_extended(path: Path, reference: object) -> tuple[Path, bytes, dict[str, Any]]:
     """The path, the bytes and the content of the rubric that this one extends."""
     where = f"{path.name}: extends"

@@ -1,6 +1,7 @@
 """The protocol of an isolation backend, which turns a box's contents into a command line.
 
-Adding a backend is one file that provides `Backend` and one line in `isolation.BACKENDS`.
+A backend is a class with this protocol in a file of its own, an entry in `isolation.BACKENDS`, and one in `ISOLATIONS`
+of `cli/options.py`; CONTRIBUTING.md says what else it may need.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from typing import Protocol
 
 from grader.records import Limits
 
-ENGINE_FOLDER = Path(__file__).parent / "in_box"
-ENGINE = "/box/engine"  # where the box sees that folder
+IN_BOX_FOLDER = Path(__file__).parent / "in_box"
+IN_BOX = "/box/engine"  # where the box sees that folder
 RUNNER = "runner.py"  # in that folder: the program that every box runs first
 PROBE = "/box/probe"  # where the box sees the exercise's folder `in_box`
 WORK = "/box/run"  # the runner's folder for questions: separate, because a notebook may fill its own folders

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from grader.errors import BoxError
 from grader.records import Limits
-from grader.sandbox.backend import ENGINE, RUNNER, SPARE_TASKS, BoxUser, Command, Contents, box_environment
+from grader.sandbox.backend import IN_BOX, RUNNER, SPARE_TASKS, BoxUser, Command, Contents, box_environment
 from grader.sandbox.box_contents import (
     HOME,
     PASSWD,
@@ -107,7 +107,7 @@ class Bubblewrap:
         if self._with("seccomp") and (kernel := kernel_filter(platform.machine())) is not None:
             arguments += ["--seccomp", str(FILTER)]
             descriptors[FILTER] = kernel
-        arguments += ["--chdir", HOME, "--", *switch_user, python_program(), f"{ENGINE}/{RUNNER}"]
+        arguments += ["--chdir", HOME, "--", *switch_user, python_program(), f"{IN_BOX}/{RUNNER}"]
         environment = {**box_environment({path: path for path in contents}, HOME, "/tmp"), **card.environment}
         if self._with("rlimits") and counts_tasks_by_box():
             environment["BOX_TASKS"] = str(limits.processes + SPARE_TASKS)

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from grader.errors import BoxError
 from grader.records import Limits
-from grader.sandbox.backend import ENGINE, RUNNER, SPARE_TASKS, Command, Contents, box_environment
+from grader.sandbox.backend import IN_BOX, RUNNER, SPARE_TASKS, Command, Contents, box_environment
 from grader.sandbox.box_contents import (
     HOME,
     PASSWD,
@@ -38,9 +38,9 @@ from grader.sandbox.box_contents import (
 from grader.sandbox.gpu import BoxGpu, box_gpu
 from grader.sandbox.in_box.patience import PATIENCE
 from grader.sandbox.resource_limits import rlimits
-from grader.sandbox.seccomp import engine_profile
+from grader.sandbox.seccomp import container_engine_profile
 
-ENGINES = ("podman", "docker")
+CONTAINER_ENGINES = ("podman", "docker")
 IMAGE_VARIABLE, IMAGE = "VAE_GRADER_IMAGE", "debian:stable-slim"
 ANSWER_S = 60  # a busy daemon may take long to answer
 GRACE_S = 60  # after the wall time, when the supervisor ends the box
@@ -64,9 +64,9 @@ class Container:
 
     def __init__(self, private: Collection[Path] = ()) -> None:
         self._private = private
-        engines = [path for engine in ENGINES if (path := shutil.which(engine))]
+        engines = [path for engine in CONTAINER_ENGINES if (path := shutil.which(engine))]
         if not engines:
-            raise BoxError(f"isolation 'container': expected {' or '.join(ENGINES)} on the PATH; install one")
+            raise BoxError(f"isolation 'container': expected {' or '.join(CONTAINER_ENGINES)} on the PATH; install one")
         self.program = engines[0]
         self.engine = Path(self.program).name
         self.image = os.environ.get(IMAGE_VARIABLE) or IMAGE
@@ -86,7 +86,7 @@ class Container:
         mounts = self._mounts({**contents, **card.libraries})
         folder = Path(tempfile.mkdtemp(prefix="box-"))
         profile = folder / "seccomp.json"
-        profile.write_text(json.dumps(engine_profile()))
+        profile.write_text(json.dumps(container_engine_profile()))
         podman = self.engine == "podman"
         arguments = [self.program, "run", "--rm", "--interactive", "--name", name, "--pull", "never"]
         arguments += ["--network", "none", "--ipc", "private", "--cgroupns", "private", "--hostname", "box"]
@@ -108,7 +108,7 @@ class Container:
             arguments += ["--env", f"{key}={value}"]
         end_s = math.ceil(PATIENCE * limits.wall_s) + GRACE_S
         arguments += ["--workdir", HOME, "--entrypoint", "/usr/bin/timeout", self.image]
-        arguments += ["--foreground", "--signal=KILL", str(end_s), python_program(), f"{ENGINE}/{RUNNER}"]
+        arguments += ["--foreground", "--signal=KILL", str(end_s), python_program(), f"{IN_BOX}/{RUNNER}"]
         client = {key: os.environ[key] for key in CLIENT if key in os.environ}
         return Command(arguments, client, end=partial(_end, self.program, name, folder))
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-IN_BOX = "/box/cuda"
+CUDA_IN_BOX = "/box/cuda"
 LIBRARY_PATH = "LD_LIBRARY_PATH"
 LIBRARY = "libcuda.so.1"
 # The driver's libraries that belong to CUDA; the others are for graphics.
@@ -42,9 +42,9 @@ class CudaDriver:
 
     def mounts(self) -> dict[str, Path]:
         """Path in a box -> file; empty if a box's loader finds the driver by itself."""
-        return {} if self.known_to_loader else {f"{IN_BOX}/{file.name}": file for file in self.files}
+        return {} if self.known_to_loader else {f"{CUDA_IN_BOX}/{file.name}": file for file in self.files}
 
-    def environment(self, folder: str = IN_BOX) -> dict[str, str]:
+    def environment(self, folder: str = CUDA_IN_BOX) -> dict[str, str]:
         """The variables that let a process find the libraries in `folder`; empty if the loader finds them by itself."""
         return {} if self.known_to_loader else {LIBRARY_PATH: folder}
 

@@ -37,7 +37,7 @@ import grader
 from grader.errors import BoxError
 from grader.records import AS_GRADER, Limits
 from grader.sandbox import landlock
-from grader.sandbox.backend import ENGINE, RUNNER, SPARE_TASKS, Command, Confinement, Contents, Files, box_environment
+from grader.sandbox.backend import IN_BOX, RUNNER, SPARE_TASKS, Command, Confinement, Contents, Files, box_environment
 from grader.sandbox.box_contents import SETTINGS, SYSTEM, private_in_sight, python_folders, python_program
 from grader.sandbox.box_user import (
     closed_above,
@@ -132,7 +132,7 @@ class OwnUser:
             filter=self._filter,
         )
         return Command(
-            [python_program(), f"{folders[ENGINE]}/{RUNNER}"],
+            [python_program(), f"{folders[IN_BOX]}/{RUNNER}"],
             environment,
             confinement=confinement,
             count_files=FileCounter(user, (home, temporary, work)),

@@ -14,9 +14,9 @@ from grader.sandbox.in_box.frames import (
     At,
     Cell,
     Done,
-    Event,
     Malformed,
     Printed,
+    RunnerFault,
     Stage,
     StageEnd,
     StageStatus,
@@ -94,8 +94,8 @@ class Inbox:
                 self._put_unanswered(frame)
             case StageEnd() if len(self.stages) < StageEnd.bound.frames:
                 self.stages[frame.stage] = frame.status
-            case Event() if len(self.faults) < Event.bound.frames:
-                self.faults.append(frame.ours)
+            case RunnerFault() if len(self.faults) < RunnerFault.bound.frames:
+                self.faults.append(frame.message)
             case Done():
                 self.finished = True
         return None

@@ -1,11 +1,11 @@
-"""The system calls denied to a box because no notebook needs them, in the forms that the kernel and engines read.
+"""The system calls denied to a box because no notebook needs them, as the kernel and container engines read them.
 
 All other calls are allowed: a list of those that torch, CUDA and Jupyter need would be longer, and soon out of date.
 Numbers are (x86_64, aarch64), from the kernel's own tables; None if a machine has no such call.
 
 `kernel_filter` is a program for the kernel's classic packet filter, as bytes, built without a library; bubblewrap
-reads it from a descriptor. `engine_profile` is the same table as the JSON that container engines read. All calls of
-foreign ABIs (i386, x32) are refused, because their numbers mean other calls.
+reads it from a descriptor. `container_engine_profile` is the same table as the JSON that container engines read. All
+calls of foreign ABIs (i386, x32) are refused, because their numbers mean other calls.
 """
 
 from __future__ import annotations
@@ -196,26 +196,26 @@ def kernel_filter(machine: str, *, shared: bool = False, own_files: bool = False
     return b"".join(struct.pack("=HBBI", *step) for step in program)
 
 
-Step = tuple[int, int, int, int]  # operation, steps to skip if true, steps to skip if false, operand
+FilterStep = tuple[int, int, int, int]  # operation, steps to skip if true, steps to skip if false, operand
 
 
-def _return_if(question: int, value: int, verdict: int) -> list[Step]:
+def _return_if(question: int, value: int, verdict: int) -> list[FilterStep]:
     """Returns the steps that return the verdict if the comparison with the loaded number is true, else go on."""
     return [(question, 0, 1, value), (RETURN, 0, 0, verdict)]
 
 
-def _argument_steps(argument: Argument) -> list[Step]:
+def _argument_steps(argument: Argument) -> list[FilterStep]:
     """Returns the steps that check the argument of a call whose number matched; these machines are little-endian."""
     refused = ERROR | argument.error
     on_match, otherwise = (ALLOW, refused) if argument.denied is Denied.NOT_LISTED else (refused, ALLOW)
     comparison = IF_ANY_BIT if argument.denied is Denied.ANY_BIT else IF_EQUAL
-    steps: list[Step] = [(LOAD, 0, 0, FIRST_ARGUMENT + ARGUMENT_BYTES * argument.index)]
+    steps: list[FilterStep] = [(LOAD, 0, 0, FIRST_ARGUMENT + ARGUMENT_BYTES * argument.index)]
     for value in argument.values:
         steps += _return_if(comparison, value, on_match)
     return [*steps, (RETURN, 0, 0, otherwise)]
 
 
-def engine_profile() -> dict[str, Any]:
+def container_engine_profile() -> dict[str, Any]:
     """Returns the profile that docker and podman read: the same calls, for both machines."""
     rules = []
     for error in (EPERM, ENOSYS, PRETENDED):
@@ -230,7 +230,7 @@ def engine_profile() -> dict[str, Any]:
 
 
 def _conditions(argument: Argument) -> list[dict[str, Any]]:
-    """Returns a condition per rule that the engine needs; only a masked comparison reads the lower 32 bits alone."""
+    """Returns a condition per rule of a container engine; only a masked comparison reads the lower 32 bits alone."""
     masked = "SCMP_CMP_MASKED_EQ"
     if argument.denied is Denied.ANY_BIT:
         bits = [1 << n for n in range(32) if argument.values[0] >> n & 1]

@@ -29,7 +29,7 @@ from grader.records import Limits, Status
 from grader.sandbox.backend import SPARE_TASKS, Backend, Contents
 from grader.sandbox.control_groups import Cgroups
 from grader.sandbox.gpu import boxes_get_gpu
-from grader.sandbox.in_box.frames import At, Plan, Printed, Questions, Refused, Stage, Want, Warm
+from grader.sandbox.in_box.frames import At, Plan, Printed, Refused, Stage, StageQuestions, Want, Warm
 from grader.sandbox.in_box.wire import WireError, read_frame, write_frame
 from grader.sandbox.received_frames import Inbox
 from grader.sandbox.resource_limits import rlimits
@@ -207,7 +207,7 @@ class Supervisor:
                 match self.inbox.put(*frame):
                     case Want(stage):
                         tensors = questions(stage, self.inbox)
-                        reply = Refused(stage) if tensors is None else Questions(stage, tensors)
+                        reply = Refused(stage) if tensors is None else StageQuestions(stage, tensors)
                         write_frame(stdin, *reply.encode())
                     case At() | Printed() as progress:
                         with contextlib.suppress(OSError):  # the output is closed, or the disk of a log is full

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from grader.records import Limits
-from grader.sandbox.backend import ENGINE, RUNNER, Command, Contents, box_environment
+from grader.sandbox.backend import IN_BOX, RUNNER, Command, Contents, box_environment
 from grader.sandbox.gpu import box_gpu, environment_in_place
 
 
@@ -33,5 +33,5 @@ class Unconfined:
             **environment_in_place(box_gpu(limits) if gpu else None),
         }
         environment["PATH"] = os.environ.get("PATH", environment["PATH"])
-        arguments = [sys.executable, f"{contents[ENGINE]}/{RUNNER}"]
+        arguments = [sys.executable, f"{contents[IN_BOX]}/{RUNNER}"]
         return Command(arguments, environment, end=partial(shutil.rmtree, root, ignore_errors=True))

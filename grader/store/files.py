@@ -51,6 +51,17 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise
 
 
+def write_changed(path: Path, content: bytes) -> None:
+    """Writes the content to the file, unless the file already holds it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    same = path.is_file() and not path.is_symlink() and path.stat().st_size == len(content)
+    if not same or path.read_bytes() != content:
+        write_atomically(path, content)
+
+
 @contextlib.contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
     """Yields the path of a temporary file in the same folder, which replaces `path` at the end.

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from grader.store.bounded import Unreadable, file_bytes, json_value
-from grader.store.files import write_atomically
+from grader.store.files import write_changed
 from grader.store.value_problems import place_text, problem_text
 
 MOST_BYTES = 50_000_000
@@ -67,17 +67,6 @@ def write_json(path: Path, adapter: TypeAdapter[Value], value: Value) -> None:
         OSError: it cannot be written.
     """
     write_changed(path, dump_json(adapter.dump_python(value, mode="json"), indent=1))
-
-
-def write_changed(path: Path, content: bytes) -> None:
-    """Writes the content to the file, unless the file already holds it.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    same = path.is_file() and not path.is_symlink() and path.stat().st_size == len(content)
-    if not same or path.read_bytes() != content:
-        write_atomically(path, content)
 
 
 def json_line(adapter: TypeAdapter[Value], value: Value) -> bytes:

@@ -6,8 +6,8 @@ from dataclasses import fields
 from types import SimpleNamespace
 from typing import Any, cast
 
+from grader.audit.comparison import audit
 from grader.audit.corpus import Solution
-from grader.audit.matrix import audit
 from grader.audit.result import Audit
 from grader.checks import check
 from grader.exercise import Exercise

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from audit_samples import EXERCISE, LEFT, audited, rubric, verdicts, wrong
 
 from grader.audit.calibration import Margin
+from grader.audit.comparison import audit
 from grader.audit.corpus import Solution
-from grader.audit.matrix import audit
 from grader.audit.result import Audit, SolutionState
 from grader.records import Outcome
 
@@ -26,7 +26,7 @@ def subjects(result: Audit) -> dict[str, list[str]]:
 
 
 def states(result: Audit, name: str) -> dict[str, SolutionState]:
-    return {square.item: square.state for row in result.rows if row.name == name for square in row.squares}
+    return {item.item: item.state for row in result.rows if row.name == name for item in row.item_results}
 
 
 def test_an_expected_loss_is_no_problem_and_skipped_items_do_not_count() -> None:
@@ -37,7 +37,7 @@ def test_an_expected_loss_is_no_problem_and_skipped_items_do_not_count() -> None
         "two.turn": SolutionState.UNTOUCHED,
         "two.draw": SolutionState.UNGRADED,
     }
-    assert result.rows[0].squares[0].lost_milli == 4_000
+    assert result.rows[0].item_results[0].lost_milli == 4_000
     assert subjects(result) == {}  # not the whole corpus: the reference is missing
     assert result.remarks[0].startswith("Only some solutions of the corpus were graded")
 
@@ -60,7 +60,7 @@ def test_an_item_graded_without_its_named_check_does_not_count() -> None:
     unasked = replace(first, checks=(first.checks[0], replace(first.checks[1], outcome=Outcome.SKIPPED)))
     result = audited([slip], {"slip": (unasked, *others)})
     assert states(result, "slip")["one.turn"] == SolutionState.UNGRADED
-    assert result.rows[0].to_the_check is None
+    assert result.rows[0].exact is None
     assert subjects(audited([slip], {"slip": verdicts()})) == {"survivor": ["slip"], "imprecise": ["slip"]}
 
 
@@ -109,9 +109,9 @@ def test_solutions_with_named_checks_must_lose_exactly_these() -> None:
     items = verdicts(LEFT)
     for checks, right in {("turns_left",): True, ("one.turn.turns_left",): True, ("turns_right",): False}.items():
         result = audited([slip(*checks)], {"slip": items})
-        assert result.rows[0].to_the_check is right
+        assert result.rows[0].exact is right
         assert ("imprecise" in subjects(result)) is not right
-    assert audited([slip("turns_left", "turns_right")], {"slip": items}).rows[0].to_the_check is False
+    assert audited([slip("turns_left", "turns_right")], {"slip": items}).rows[0].exact is False
 
 
 def test_points_that_do_not_add_up_and_narrow_margins_are_reported() -> None:

@@ -10,8 +10,8 @@ from typing import cast
 from audit_samples import EXERCISE, rubric, verdicts, wrong
 
 from grader.audit import corpus
+from grader.audit.comparison import audit
 from grader.audit.corpus import REFERENCE
-from grader.audit.matrix import audit
 from grader.audit.pairs import Pair, pairs_that_paid, paying_pairs
 from grader.audit.result import Audit
 from grader.exercise import Exercise, ItemSpec

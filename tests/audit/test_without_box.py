@@ -1,4 +1,4 @@
-"""The quick audit gives the same verdicts as a box, and reports entries that cannot be graded."""
+"""Grading without a box gives the same verdicts as a box, and reports entries that cannot be graded."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from grader.audit import corpus, quick
-from grader.audit.quick import quick_results
+from grader.audit import corpus, without_box
 from grader.audit.runs import SEED
+from grader.audit.without_box import grade_without_box
 from grader.grading.run import Case, box_pool, run_submission
 from grader.grading.verdicts import item_verdicts
 from grader.notebook.restore import restore_given
@@ -28,8 +28,8 @@ def points(items: Iterable[ItemVerdict]) -> dict[str, tuple[str, int, str]]:
 
 @pytest.mark.whole
 def test_quick_verdicts_are_those_of_a_box() -> None:
-    quick = quick_results(ENTRIES, RUBRIC)
-    assert quick.broken == {}
+    unboxed = grade_without_box(ENTRIES, RUBRIC)
+    assert unboxed.broken == {}
     rubric, exercise = load_rubric(RUBRIC)
     folders = exercise.prepare(lambda _: None)
     questions = exercise.questions(np.random.default_rng(int(SEED, 16)), rubric.sizes)
@@ -39,7 +39,7 @@ def test_quick_verdicts_are_those_of_a_box() -> None:
         with box_pool(exercise, rubric.limits, folders, "bubblewrap") as boxes:
             run = run_submission(Case(restored, rubric, exercise, questions, boxes), lambda _: None, parts=())
         boxed = points(item_verdicts(run.evidence, rubric, exercise.checks))
-        assert points(quick.results[name]) == boxed, name
+        assert points(unboxed.verdicts[name]) == boxed, name
         assert "failed" in {outcome for outcome, _, _ in boxed.values()}
 
 
@@ -47,15 +47,15 @@ def test_a_child_that_exits_early_leaves_a_reason(tmp_path: Path, monkeypatch: p
     def ends(*_: object) -> None:
         raise SystemExit("no evidence")
 
-    monkeypatch.setattr(quick, "_warm", [None])
-    monkeypatch.setattr(quick, "_evidence", ends)
-    why = quick.answer_in_child("uniform_prior", tmp_path / "evidence.safetensors")
+    monkeypatch.setattr(without_box, "_warm", [None])
+    monkeypatch.setattr(without_box, "_evidence", ends)
+    why = without_box.answer_in_child("uniform_prior", tmp_path / "evidence.safetensors")
     assert why.startswith("the child ended with exit code 1")
 
 
 def test_a_child_that_takes_too_long_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quick, "_warm", [None])
-    monkeypatch.setattr(quick, "CHILD_S", 0.3)
-    monkeypatch.setattr(quick, "_evidence", lambda *_: time.sleep(60))
-    why = quick.answer_in_child("uniform_prior", tmp_path / "evidence.safetensors")
+    monkeypatch.setattr(without_box, "_warm", [None])
+    monkeypatch.setattr(without_box, "CHILD_S", 0.3)
+    monkeypatch.setattr(without_box, "_evidence", lambda *_: time.sleep(60))
+    why = without_box.answer_in_child("uniform_prior", tmp_path / "evidence.safetensors")
     assert why == "did not finish within 0.3 s"

@@ -74,7 +74,7 @@ def rows(count: int) -> list[GradebookRow]:
             [85, 7, 3, 2, 3],
         )[0]
         key = f"s{number:04d}"
-        handed_in = (
+        submission = (
             None
             if state is StudentState.MISSING
             else ClassSubmission(key, Path("x.ipynb"), f"{key}/vae.ipynb", student)
@@ -83,7 +83,7 @@ def rows(count: int) -> list[GradebookRow]:
         grade_report = report(rng, of, look=state is StudentState.LOOK) if graded else None
         reason = {StudentState.REFUSED: "is not JSON", StudentState.FAILED: "the sandbox did not start"}.get(state, "")
         gradebook.append(
-            GradebookRow(key, state, student, handed_in, grade_report, Path(key) if handed_in else None, reason)
+            GradebookRow(key, state, student, submission, grade_report, Path(key) if submission else None, reason)
         )
     return gradebook
 

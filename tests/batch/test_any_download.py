@@ -65,7 +65,7 @@ def check(seed: int, folder: Path) -> None:
         return
     ids = {p.login if sample.columns == "logins" else p.number: p for p in sample.people if p.enrolled}
     there = set()
-    for one in discovery.handed_in:
+    for one in discovery.submissions:
         owners = owners_of(one.shown, sample)
         there |= owners
         if one.student:
@@ -76,17 +76,17 @@ def check(seed: int, folder: Path) -> None:
             assert number[1] in owners, description
         elif one.student is None and seed % 5:
             assert any(remark for remark in discovery.remarks), description
-    if in_sections(sample) and [one for one in discovery.handed_in if not one.student]:
+    if in_sections(sample) and [one for one in discovery.submissions if not one.student]:
         pass  # a section of strangers may be one person's folder
     elif not any("taken for one submission" in remark for remark in discovery.remarks):
         assert there == set().union(*sample.truth.values()), description
-    assert len({one.key.casefold() for one in discovery.handed_in}) == len(discovery.handed_in), description
-    rows = {one.student.id for one in discovery.handed_in if one.student}
+    assert len({one.key.casefold() for one in discovery.submissions}) == len(discovery.submissions), description
+    rows = {one.student.id for one in discovery.submissions if one.student}
     assert not rows & {student.id for student in discovery.missing}, description
     if seed % 5:
         sure = {key for key, person in ids.items() if person.number in certain(sample) & there}
         assert sure <= rows, description
-        assert bool([one for one in discovery.handed_in if not one.student]) <= bool(discovery.remarks), description
+        assert bool([one for one in discovery.submissions if not one.student]) <= bool(discovery.remarks), description
 
 
 @pytest.mark.parametrize("seed", range(60))

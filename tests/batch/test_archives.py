@@ -19,7 +19,7 @@ from grader.batch.students.archives import MAX_MEMBERS, UnusableArchive, unpack
 
 def unpacked(archive: Path, into: Path, max_mb: float = 1, total_mb: float = 3) -> list[tuple[str, bool, str]]:
     files = unpack(archive, into, max_mb=max_mb, total_mb=total_mb, nested=False)
-    return [("/".join(file.parts), file.path is not None, file.problem) for file in files]
+    return [("/".join(file.path_parts), file.path is not None, file.problem) for file in files]
 
 
 def test_only_notebooks_are_written(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_no_name_leads_outside_or_raises_another_error(names: list[str], tmp_pat
     into = tmp_path / "fuzzed"
     for file in unpack(path, into, max_mb=1, total_mb=3, nested=False):
         assert file.path is None or file.path.resolve().is_relative_to(into.resolve())
-        assert all(part not in {"", ".", ".."} and len(part.encode()) <= 130 for part in file.parts)
+        assert all(part not in {"", ".", ".."} and len(part.encode()) <= 130 for part in file.path_parts)
 
 
 def add(archive: tarfile.TarFile, name: str, data: bytes, **of: object) -> None:

@@ -77,7 +77,7 @@ def discover(files: Mapping[str, str | bytes], tmp_path: Path, kind: str = "fold
 
 
 def whose(discovery: Discovery) -> dict[str, str]:
-    return {one.shown: one.student.id if one.student else "" for one in discovery.handed_in}
+    return {one.shown: one.student.id if one.student else "" for one in discovery.submissions}
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip", "tar.gz"])
@@ -89,7 +89,7 @@ def test_decomposed_names_are_matched_and_shown_as_composed_ones(layout: str, ki
     assert whose(mac) == whose(usual)
     assert (mac.layout, mac.remarks) == (usual.layout, usual.remarks)
     assert all(whose(mac).values())
-    assert all(one.path.is_file() and one.shown == unicodedata.normalize("NFC", one.shown) for one in mac.handed_in)
+    assert all(one.path.is_file() and one.shown == unicodedata.normalize("NFC", one.shown) for one in mac.submissions)
 
 
 def test_a_roster_may_be_decomposed_as_well(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def both(name: str, tmp_path: Path, first: str | bytes = NOTEBOOK, second: str |
 
 def test_two_folders_of_one_look_are_one_students_and_need_review(tmp_path: Path) -> None:
     discovery = both("Größl, Jürgen/Übung.ipynb", tmp_path)
-    (one,) = [one for one in discovery.handed_in if one.student and one.student.id == "102"]
+    (one,) = [one for one in discovery.submissions if one.student and one.student.id == "102"]
     (remark,) = one.remarks
     assert remark.needs_person
     assert "Größl, Jürgen/Übung (2).ipynb" in remark.message + one.shown
@@ -119,16 +119,16 @@ def test_two_folders_of_one_look_are_one_students_and_need_review(tmp_path: Path
 
 def test_two_files_of_one_look_are_both_left_to_a_person(tmp_path: Path) -> None:
     discovery = both("Größl, Jürgen.ipynb", tmp_path)
-    mine = {one.shown: one.path.read_text() for one in discovery.handed_in if "Größl" in one.shown}
+    mine = {one.shown: one.path.read_text() for one in discovery.submissions if "Größl" in one.shown}
     assert set(mine) == {"Größl, Jürgen.ipynb", "Größl, Jürgen (2).ipynb"}
     assert set(mine.values()) == {NOTEBOOK, OTHER}
-    assert not [one for one in discovery.handed_in if "Größl" in one.shown and one.student]
+    assert not [one for one in discovery.submissions if "Größl" in one.shown and one.student]
 
 
 def test_two_archives_of_one_look_are_both_opened(tmp_path: Path) -> None:
     first, second = packed({"vae.ipynb": NOTEBOOK}), packed({"vae.ipynb": OTHER})
     discovery = both("Größl, Jürgen.zip", tmp_path, first, second)
-    assert {one.path.read_text() for one in discovery.handed_in if "Größl" in one.shown} == {NOTEBOOK, OTHER}
+    assert {one.path.read_text() for one in discovery.submissions if "Größl" in one.shown} == {NOTEBOOK, OTHER}
 
 
 @pytest.mark.parametrize("form", [packed, packed_tar])
@@ -139,7 +139,7 @@ def test_members_of_one_look_are_both_unpacked(form: object, tmp_path: Path) -> 
     files = unpack(archive, tmp_path / "into", max_mb=1, total_mb=10, nested=False)
     assert [file.place for file in files] == ["Ü/vae.ipynb", "Ü/vae (2).ipynb"]
     assert [file.path.read_text() for file in files if file.path] == [NOTEBOOK, OTHER]
-    assert [file.parts for file in list_files(archive, total_mb=10)] == [file.parts for file in files]
+    assert [file.path_parts for file in list_files(archive, total_mb=10)] == [file.path_parts for file in files]
 
 
 def test_a_single_submission_has_composed_names_too(tmp_path: Path) -> None:

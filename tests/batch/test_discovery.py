@@ -40,8 +40,8 @@ def test_a_download_is_recognised_and_each_notebook_is_its_students(layout: str,
     there = write_zip(tmp_path / "all.zip", files) if zipped else write(tmp_path / "all", files)
     discovery = discover(there, tmp_path)
     assert discovery.layout.startswith(words)
-    assert [one.key for one in discovery.handed_in] == keys
-    readable = [one for one in discovery.handed_in if not one.refused]
+    assert [one.key for one in discovery.submissions] == keys
+    readable = [one for one in discovery.submissions if not one.refused]
     assert all(one.path.read_text() == NOTEBOOK for one in readable)
     again = discover(there, tmp_path)
     assert again == discovery
@@ -49,14 +49,14 @@ def test_a_download_is_recognised_and_each_notebook_is_its_students(layout: str,
 
 def test_a_folder_without_a_notebook_is_refused_with_what_was_found(tmp_path: Path) -> None:
     discovery = discover(write(tmp_path / "all", downloads.FOLDERS), tmp_path)
-    (empty,) = [one for one in discovery.handed_in if one.refused]
+    (empty,) = [one for one in discovery.submissions if one.refused]
     assert empty.key == "empty"
     assert empty.refused == "no readable notebook (.ipynb) was submitted; found: report.pdf"
 
 
 def test_the_latest_resubmission_counts_and_the_other_is_named(tmp_path: Path) -> None:
     discovery = discover(write(tmp_path / "all", downloads.CANVAS), tmp_path)
-    ada, zoe = discovery.handed_in
+    ada, zoe = discovery.submissions
     assert ada.path.name == "lovelaceada_4001_900007_vae-1.ipynb"
     assert [(r.kind, "900001" in r.message) for r in ada.remarks] == [("other_notebook", True)]
     assert [r.kind for r in zoe.remarks] == ["late"]
@@ -66,14 +66,14 @@ def test_of_several_notebooks_the_one_with_the_exercises_name_is_graded(tmp_path
     files = {"ada/vae.ipynb": NOTEBOOK, "ada/scratch.ipynb": "{}", "zoe/vae.ipynb": NOTEBOOK, "jl/vae.ipynb": NOTEBOOK}
     folder = write(tmp_path / "all", files)
     os.utime(folder / "ada/scratch.ipynb", (4e9, 4e9))
-    ada = discover(folder, tmp_path, roster=False).handed_in[0]
+    ada = discover(folder, tmp_path, roster=False).submissions[0]
     assert ada.path == folder / "ada/vae.ipynb"
 
 
 def test_a_zip_per_student_is_unpacked(tmp_path: Path) -> None:
     folder = write(tmp_path / "all", {"zoe/vae.ipynb": NOTEBOOK, "ada/readme.txt": ""})
     write_zip(folder / "ada" / "mine.zip", {"work/vae.ipynb": NOTEBOOK, "work/data.bin": "x"})
-    ada, _ = discover(folder, tmp_path).handed_in
+    ada, _ = discover(folder, tmp_path).submissions
     assert ada.shown == "ada/mine.zip: work/vae.ipynb"
     assert ada.path.read_text() == NOTEBOOK
     assert ada.path.is_relative_to(tmp_path / "unpacked")
@@ -91,7 +91,7 @@ def test_a_link_is_refused_and_never_followed(tmp_path: Path) -> None:
     folder = write(tmp_path / "all", {"zoe.ipynb": NOTEBOOK})
     (folder / "ada.ipynb").symlink_to(secret)
     (folder / "folder").symlink_to(tmp_path)
-    ada, _ = discover(folder, tmp_path).handed_in
+    ada, _ = discover(folder, tmp_path).submissions
     assert "is a symbolic link" in ada.refused
 
 
@@ -99,8 +99,8 @@ def test_hostile_names_are_harmless_and_keys_stay_apart(tmp_path: Path) -> None:
     names = ["a\nb", "\x1b[31mred", "<script>alert(1)</script>", "ÄÖÜ", "ÄÖU", "x" * 200, "..."]
     folder = write(tmp_path / "all", {f"{name}/vae.ipynb": NOTEBOOK for name in names})
     discovery = discover(folder, tmp_path, roster=False)
-    assert len({one.key.casefold() for one in discovery.handed_in}) == len(names)
-    for one in discovery.handed_in:
+    assert len({one.key.casefold() for one in discovery.submissions}) == len(names)
+    for one in discovery.submissions:
         assert one.key.isascii()
         assert not set(one.key) & set("/\n<> \x1b")
         assert one.key not in {".", "..", ""}
@@ -129,7 +129,7 @@ def test_a_folder_without_submissions_is_refused(name: str, says: str, tmp_path:
 )
 def test_work_of_several_people_in_an_unmatched_folder_needs_review(key: str, files: list[str], tmp_path: Path) -> None:
     discovery = discover(write(tmp_path / "all", dict.fromkeys(files, NOTEBOOK)), tmp_path)
-    (one,) = [one for one in discovery.handed_in if one.key == key]
+    (one,) = [one for one in discovery.submissions if one.key == key]
     assert one.student is None
     assert [remark.kind for remark in one.remarks if remark.needs_person].count("whose") == 1
 
@@ -139,5 +139,5 @@ def test_two_archives_of_a_student_with_files_of_one_name_stay_apart(tmp_path: P
     other = json.dumps(notebook.submission(["more = 1"]))
     write_zip(folder / "ada" / "first.zip", {"vae.ipynb": NOTEBOOK})
     write_zip(folder / "ada" / "second.zip", {"vae.ipynb": other})
-    ada, _ = discover(folder, tmp_path).handed_in
+    ada, _ = discover(folder, tmp_path).submissions
     assert ada.path.read_text() == (other if "second" in ada.shown else NOTEBOOK)

@@ -17,8 +17,9 @@ from grader.batch import class_grading
 from grader.batch import progress as progress_module
 from grader.batch.class_records import GradebookRow, JobResult, StudentState
 from grader.batch.local import WorkerBound, reason_for_one, too_many
-from grader.batch.progress import MOST, Progress, class_table
+from grader.batch.progress import Progress
 from grader.batch.regrading import regrade_class
+from grader.batch.tables import MOST, class_table
 from grader.errors import GraderError
 from grader.records import Lateness
 

@@ -66,10 +66,10 @@ def row(
 ) -> GradebookRow:
     key = student.id if student else shown
     grade_report = None if points is None else report(points, look=state is StudentState.LOOK, decided=points is LESS)
-    handed_in = ClassSubmission(
+    submission = ClassSubmission(
         key, running.Path(shown), shown, student, grade_report.remarks[:1] if grade_report else ()
     )
-    return GradebookRow(key, state, student, handed_in, grade_report, None, "" if grade_report else "no JSON")
+    return GradebookRow(key, state, student, submission, grade_report, None, "" if grade_report else "no JSON")
 
 
 ROWS = (

@@ -107,7 +107,7 @@ def test_a_list_that_is_too_large_or_invalid_has_one_reason(
 def test_an_unreadable_list_matches_no_student_and_is_reported(tmp_path: Path) -> None:
     files = {"submission_metadata.yml": "submission_1: [" * 100, "submission_1/vae.ipynb": NOTEBOOK}
     discovery = find(write(tmp_path / "all", files), tmp_path / "unpacked", None, max_mb=1)
-    assert [one.key for one in discovery.handed_in] == ["submission_1"]
+    assert [one.key for one in discovery.submissions] == ["submission_1"]
     assert len(discovery.remarks) == 1
     assert discovery.remarks[0].startswith("submission_metadata.yml: ")
     assert discovery.remarks[0].endswith("so its students are unknown")
@@ -116,4 +116,4 @@ def test_an_unreadable_list_matches_no_student_and_is_reported(tmp_path: Path) -
 def test_a_list_of_other_submissions_is_no_export(tmp_path: Path) -> None:
     files = {"submission_metadata.yml": GOOD, "ada.ipynb": NOTEBOOK, "zoe.ipynb": NOTEBOOK}
     discovery = find(write(tmp_path / "all", files), tmp_path / "unpacked", None, max_mb=1)
-    assert [one.key for one in discovery.handed_in] == ["ada", "zoe"]
+    assert [one.key for one in discovery.submissions] == ["ada", "zoe"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from toy_reports import ADA, FULL, LESS, row
 
 from grader.batch.class_records import StudentState
-from grader.batch.history import NAME, append, changes, event_line, read_history, standings
+from grader.batch.history import NAME, append, changes, event_line, read_history, snapshots
 from grader.records import Override
 
 BEFORE = (row("ada", StudentState.GRADED, ADA, LESS), row("zoe", StudentState.GRADED, None, FULL))
@@ -17,10 +17,10 @@ BEFORE = (row("ada", StudentState.GRADED, ADA, LESS), row("zoe", StudentState.GR
 
 def test_only_changes_are_events(tmp_path: Path) -> None:
     after = (row("ada", StudentState.GRADED, ADA, FULL), BEFORE[1])
-    (event,) = changes(standings(BEFORE), after, "the threshold was too strict")
+    (event,) = changes(snapshots(BEFORE), after, "the threshold was too strict")
     assert (event.submission, event.old_milli, event.new_milli) == ("ada", sum(LESS), sum(FULL))
     assert list(event.items.values()) == [(LESS[0], FULL[0])]
-    assert changes(standings(BEFORE), BEFORE, "") == []
+    assert changes(snapshots(BEFORE), BEFORE, "") == []
     append(tmp_path, [event])
     assert read_history(tmp_path) == [event]
     assert "ada" in event_line(event)
@@ -35,7 +35,7 @@ def test_a_first_grade_and_an_override_have_their_own_kinds() -> None:
     items = list(BEFORE[0].report.items)
     items[0] = replace(items[0], override=Override(LESS[0], "checked by hand", "A. Turing"))
     decided = replace(BEFORE[0], report=replace(BEFORE[0].report, items=tuple(items)))
-    (event,) = changes(standings(BEFORE), (decided, BEFORE[1]), "")
+    (event,) = changes(snapshots(BEFORE), (decided, BEFORE[1]), "")
     assert event.what == "decided"
     assert "A. Turing: checked by hand" in event.why
 

@@ -73,7 +73,7 @@ def discover(files: Mapping[str, str], tmp_path: Path, *, zipped: bool = False) 
 
 def graded(discovery: Discovery) -> dict[str, str]:
     """The content that is graded for each matched student."""
-    return {one.student.id: one.path.read_text() for one in discovery.handed_in if one.student}
+    return {one.student.id: one.path.read_text() for one in discovery.submissions if one.student}
 
 
 @pytest.mark.parametrize("zipped", [False, True])

@@ -54,7 +54,7 @@ def test_a_pruned_class_keeps_points_and_pages_and_can_be_regraded(world: World)
     assert result.freed_bytes > 0
     assert not list(OUT.rglob(EVIDENCE))
     again = class_again(world)
-    assert (points(again.rows), again.wrong) == (before, ())  # type: ignore[attr-defined]
+    assert (points(again.rows), again.failures) == (before, ())  # type: ignore[attr-defined]
     decide(world)
     assert points(class_again(world).rows)["ben"] == 8000  # type: ignore[attr-defined]
     assert points(whole_class(None)(world).rows)["ada"] == 9000  # type: ignore[attr-defined]
@@ -67,8 +67,8 @@ def test_checks_that_need_the_evidence_say_that_it_was_pruned(world: World) -> N
     for path in OUT.rglob("findings.json"):
         path.unlink()
     again = class_again(world)
-    assert len(again.wrong) == 3  # type: ignore[attr-defined]
-    assert all("the evidence, which was pruned on 20" in line for line in again.wrong)  # type: ignore[attr-defined]
+    assert len(again.failures) == 3  # type: ignore[attr-defined]
+    assert all("the evidence, which was pruned on 20" in line for line in again.failures)  # type: ignore[attr-defined]
     assert points(again.rows) == {"ada": 9000, "ben": 4000, "cleo": 9000}  # type: ignore[attr-defined]
 
 

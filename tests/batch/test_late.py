@@ -37,7 +37,7 @@ POLICY = "deadline: 2026-11-20 23:59\ntimezone: UTC\ngrace_minutes: 15\npercent_
 NAMES = {name: name for name in ("ada", "ben", "cleo")}
 
 
-def handed_in(when: datetime | None, key: str = "ada") -> ClassSubmission:
+def submission_at(when: datetime | None, key: str = "ada") -> ClassSubmission:
     return ClassSubmission(key, Path("x.ipynb"), "x.ipynb", when=when)
 
 
@@ -68,7 +68,7 @@ def test_each_started_day_counts_after_the_grace_period_up_to_a_limit(
 ) -> None:
     policy = written(tmp_path, POLICY)
     assert policy
-    lateness = policy.lateness(handed_in(DUE + after))
+    lateness = policy.lateness(submission_at(DUE + after))
     assert lateness
     assert (lateness.days, lateness.percent) == (days, percent)
 
@@ -77,7 +77,7 @@ def test_a_day_is_24_hours_where_the_clocks_change(tmp_path: Path) -> None:
     text = "deadline: 2026-10-24 23:30\ntimezone: Europe/Berlin\npercent_a_day: 10\n"  # the night has 25 hours
     policy = written(tmp_path, text)
     assert policy
-    latenesses = [policy.lateness(handed_in(datetime(2026, 10, 25, hour, 15))) for hour in (22, 23)]
+    latenesses = [policy.lateness(submission_at(datetime(2026, 10, 25, hour, 15))) for hour in (22, 23)]
     assert [one.days for one in latenesses if one] == [1, 2]
 
 
@@ -93,7 +93,7 @@ def test_a_day_is_24_hours_where_the_clocks_change(tmp_path: Path) -> None:
 def test_a_deadline_is_written_as_people_write_it(text: str, deadline: str, tmp_path: Path) -> None:
     policy = written(tmp_path, f"deadline: {text}\ntimezone: UTC\n")
     assert policy
-    assert policy.lateness(handed_in(DUE)).deadline == deadline  # type: ignore[union-attr]
+    assert policy.lateness(submission_at(DUE)).deadline == deadline  # type: ignore[union-attr]
 
 
 def test_extensions_excuses_and_times_set_by_hand(tmp_path: Path) -> None:
@@ -105,11 +105,11 @@ def test_extensions_excuses_and_times_set_by_hand(tmp_path: Path) -> None:
     policy = written(tmp_path, POLICY + of_students)
     assert policy
     late_for_all = DUE + timedelta(days=2)
-    ada, ben = (policy.lateness(handed_in(late_for_all, key)) for key in ("ada", "ben"))
-    cleo = policy.lateness(handed_in(None, "cleo"))
+    ada, ben = (policy.lateness(submission_at(late_for_all, key)) for key in ("ada", "ben"))
+    cleo = policy.lateness(submission_at(None, "cleo"))
     assert [one.days for one in (ada, ben, cleo) if one] == [0, 0, 1]
     assert [one.note for one in (ada, ben, cleo) if one] == ["ill, T", "a fault of ours, T", "by e-mail, T"]
-    assert policy.lateness(handed_in(None)) is None
+    assert policy.lateness(submission_at(None)) is None
 
 
 def test_a_team_has_the_latest_deadline_of_its_members(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_team_has_the_latest_deadline_of_its_members(tmp_path: Path) -> None:
     )
     policy = read_policy(tmp_path / "late.yaml", {"101": "101-103", "103": "101-103"})
     assert policy
-    lateness = policy.lateness(handed_in(DUE, "101-103"))
+    lateness = policy.lateness(submission_at(DUE, "101-103"))
     assert lateness
     assert (lateness.deadline, lateness.note) == ("2026-11-24T23:59+00:00", "ill, T; away, T")
 
@@ -170,14 +170,14 @@ def test_points_are_never_touched_and_the_penalty_is_never_more_than_them(
     points = tuple(max(0, full - 250 * less) for full, less in zip(FULL, lost, strict=True))
     policy = LatePolicy(DUE, UTC, timedelta(), a_day, most, of_earned)
     before = report(points)
-    after = with_lateness(before, policy.lateness(handed_in(DUE + timedelta(days=days))))
+    after = with_lateness(before, policy.lateness(submission_at(DUE + timedelta(days=days))))
     assert (after.points_milli, after.items) == (before.points_milli, before.items)
     assert 0 <= penalty_milli(after) <= after.points_milli
     assert counted_milli(after) + penalty_milli(after) == after.points_milli
-    later = with_lateness(before, policy.lateness(handed_in(DUE + timedelta(days=days + 1))))
+    later = with_lateness(before, policy.lateness(submission_at(DUE + timedelta(days=days + 1))))
     assert penalty_milli(later) >= penalty_milli(after)
     excused = replace(policy, decisions={"ada": LateDecision(excused=True)})
-    assert penalty_milli(with_lateness(before, excused.lateness(handed_in(DUE + timedelta(days=days))))) == 0
+    assert penalty_milli(with_lateness(before, excused.lateness(submission_at(DUE + timedelta(days=days))))) == 0
     assert read_report_json(dump(after)) == after
 
 
@@ -295,7 +295,7 @@ def test_a_download_or_a_worksheet_has_the_time_of_submission(system: str, tmp_p
     discovery = find(
         write(tmp_path / "all", files), tmp_path / "unpacked", read_roster(tmp_path / "roster.csv"), max_mb=1
     )
-    when = discovery.handed_in[0].when
+    when = discovery.submissions[0].when
     assert when
     assert when.replace(tzinfo=None) == datetime(2026, 11, 1, 10)
 
@@ -306,5 +306,5 @@ def test_a_file_that_cannot_be_graded_has_its_time_too(tmp_path: Path) -> None:
     discovery = find(
         write(tmp_path / "all", files), tmp_path / "unpacked", read_roster(tmp_path / "roster.csv"), max_mb=1
     )
-    assert discovery.handed_in[0].refused
-    assert discovery.handed_in[0].when == datetime(2026, 11, 22, 10)
+    assert discovery.submissions[0].refused
+    assert discovery.submissions[0].when == datetime(2026, 11, 22, 10)

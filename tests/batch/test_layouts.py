@@ -32,7 +32,7 @@ def discover(where: Path, tmp_path: Path, roster: str | None = ROSTER, template:
 
 def whose(discovery: Discovery) -> dict[str, str]:
     """The path of each file, and its owner: a student's id, or the key of a file without an owner."""
-    return {one.shown: one.student.id if one.student else f"({one.key})" for one in discovery.handed_in}
+    return {one.shown: one.student.id if one.student else f"({one.key})" for one in discovery.submissions}
 
 
 HIJACKS = {
@@ -59,8 +59,8 @@ def test_no_students_file_affects_the_owner_of_another(layout: str, trick: str, 
     files = files | {f"{own}/{name}": content for name, content in HIJACKS[trick].items()}
     there = write_zip(tmp_path / "all.zip", files) if zipped else write(tmp_path / "all", files)
     discovery = discover(there, tmp_path)
-    assert sorted(one.student.id for one in discovery.handed_in if one.student) == ["201", "202"]
-    assert {one.shown.startswith(own) for one in discovery.handed_in if one.student and one.student.id == "202"} == {
+    assert sorted(one.student.id for one in discovery.submissions if one.student) == ["201", "202"]
+    assert {one.shown.startswith(own) for one in discovery.submissions if one.student and one.student.id == "202"} == {
         True
     }
     assert [student.id for student in discovery.missing] == ["203"]
@@ -109,14 +109,14 @@ WRAPPED: dict[str, tuple[Mapping[str, str], list[str]]] = {
 def test_a_wrapper_comes_off_and_a_submissions_folder_stays(case: str, zipped: bool, tmp_path: Path) -> None:
     files, keys = WRAPPED[case]
     there = write_zip(tmp_path / "all.zip", files) if zipped else write(tmp_path / "all", files)
-    assert [one.key for one in discover(there, tmp_path).handed_in] == keys
+    assert [one.key for one in discover(there, tmp_path).submissions] == keys
 
 
 def test_without_a_roster_the_innermost_folder_is_the_students(tmp_path: Path) -> None:
     discovery = discover(write_zip(tmp_path / "all.zip", {"class/eve/vae.ipynb": NOTEBOOK}), tmp_path, None)
-    assert [one.key for one in discovery.handed_in] == ["eve"]
+    assert [one.key for one in discovery.submissions] == ["eve"]
     two = {"class/eve/vae.ipynb": NOTEBOOK, "class/mallory/vae.ipynb": NOTEBOOK}
-    assert [one.key for one in discover(write(tmp_path / "two", two), tmp_path, None).handed_in] == ["eve", "mallory"]
+    assert [one.key for one in discover(write(tmp_path / "two", two), tmp_path, None).submissions] == ["eve", "mallory"]
 
 
 OTHERS = {
@@ -143,7 +143,7 @@ FIRST = {
 @pytest.mark.parametrize(("layout", "name"), [(layout, name) for layout, names in OTHERS.items() for name in names])
 def test_a_file_that_is_not_a_notebook_is_not_gradable_and_not_missing(layout: str, name: str, tmp_path: Path) -> None:
     discovery = discover(write(tmp_path / "all", {FIRST[layout]: NOTEBOOK, name: "x"}), tmp_path)
-    (one,) = [one for one in discovery.handed_in if one.refused]
+    (one,) = [one for one in discovery.submissions if one.refused]
     assert one.student
     assert one.student.id == "202"
     assert one.refused.startswith("no readable notebook (.ipynb) was submitted; found: ")
@@ -182,7 +182,7 @@ def test_names_in_a_zip_are_read_with_and_without_the_flag(
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, NOTEBOOK)
     discovery = discover(tmp_path / "all.zip", tmp_path)
-    (one,) = [one for one in discovery.handed_in if "Born" not in one.shown]
+    (one,) = [one for one in discovery.submissions if "Born" not in one.shown]
     assert (one.student.id if one.student else None) == student
     if not student:
         assert "王" in one.shown

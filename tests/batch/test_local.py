@@ -14,7 +14,7 @@ from toy_class import KINDS, environment, jobs, write_class
 
 from grader.batch.class_records import JobResult, StudentState
 from grader.batch.local import LocalExecutor, Slot
-from grader.batch.work import is_current, outcome, work
+from grader.batch.work import is_current, stored_result, work
 
 pytestmark = pytest.mark.whole
 
@@ -41,7 +41,7 @@ def test_each_submission_gets_the_same_points_as_alone_and_the_folder_agrees(tmp
     for job, kind in zip(todo, KINDS, strict=True):
         alone = work(jobs(tmp_path / "alone", submissions, rubric)[KINDS.index(kind)])
         assert (results[job.key].state, results[job.key].points_milli) == (alone.state, alone.points_milli)
-        folder_result = outcome(job)
+        folder_result = stored_result(job)
         assert folder_result is not None
         assert (folder_result.state, folder_result.points_milli) == (alone.state, alone.points_milli)
     assert results["student0000"].points_milli == 9000

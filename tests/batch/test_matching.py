@@ -34,7 +34,7 @@ def discover(tmp_path: Path, roster: str, files: dict[str, str]) -> Discovery:
 def student(tmp_path: Path, roster: str, name: str, more: dict[str, str] | None = None) -> str | None:
     """The owner of the only file; if it has none, staff must decide."""
     discovery = discover(tmp_path, roster, {name: NOTEBOOK, **(more or {})})
-    (one,) = [one for one in discovery.handed_in if one.shown == name]
+    (one,) = [one for one in discovery.submissions if one.shown == name]
     if one.student is None:
         assert any("or more than one, on the roster for" in remark for remark in discovery.remarks)
     return one.student.id if one.student else None
@@ -127,8 +127,8 @@ def test_two_submissions_of_one_name_match_no_student_if_the_roster_has_the_name
     names: list[str], tmp_path: Path
 ) -> None:
     discovery = discover(tmp_path, PLAIN, dict.fromkeys(names, NOTEBOOK))
-    assert [one.student for one in discovery.handed_in] == [None, None]
-    assert [[remark.needs_person for remark in one.remarks] for one in discovery.handed_in] == [[True], [True]]
+    assert [one.student for one in discovery.submissions] == [None, None]
+    assert [[remark.needs_person for remark in one.remarks] for one in discovery.submissions] == [[True], [True]]
     assert sum("2 submissions could be this student's; left unmatched" in remark for remark in discovery.remarks) == 2
 
 
@@ -136,7 +136,7 @@ def test_two_students_of_one_name_are_distinguished_by_canvas_s_number(tmp_path:
     roster = OF_CANVAS + '"Meitner, Lise",304,305,lm2,A\n'
     files = {f"meitnerlise_{number}_900001_vae.ipynb": NOTEBOOK for number in (303, 304)}
     discovery = discover(tmp_path, roster, files)
-    assert {one.shown[12:15]: one.student.id for one in discovery.handed_in if one.student} == {
+    assert {one.shown[12:15]: one.student.id for one in discovery.submissions if one.student} == {
         "303": "302",
         "304": "305",
     }
@@ -150,14 +150,14 @@ def test_a_match_by_the_number_alone_is_listed_and_needs_review(tmp_path: Path) 
     discovery = discover(
         tmp_path, PLAIN, {"hopper_301.ipynb": NOTEBOOK, "302.ipynb": NOTEBOOK, "vae_mueller_303.ipynb": NOTEBOOK}
     )
-    assert [one.student.id for one in discovery.handed_in if one.student] == ["301", "302", "303"]
+    assert [one.student.id for one in discovery.submissions if one.student] == ["301", "302", "303"]
     assert discovery.remarks == ("hopper_301: matched by the number alone; Emmy Noether",)
-    assert [(r.kind, r.needs_person) for one in discovery.handed_in for r in one.remarks] == [("whose", True)]
+    assert [(r.kind, r.needs_person) for one in discovery.submissions for r in one.remarks] == [("whose", True)]
 
 
 def test_a_remark_with_a_submission_names_no_other_student(tmp_path: Path) -> None:
     discovery = discover(tmp_path, PLAIN, {"vae_noether_302.ipynb": NOTEBOOK})
-    (one,) = discovery.handed_in
+    (one,) = discovery.submissions
     assert not any(name in remark.message for remark in one.remarks for name in ("Lise", "Meitner", "Emmy", "Noether"))
 
 
@@ -172,7 +172,7 @@ def test_a_remark_with_a_submission_names_no_other_student(tmp_path: Path) -> No
 )
 def test_no_two_people_share_a_key_nor_have_a_students(roster: str, files: list[str], tmp_path: Path) -> None:
     discovery = discover(tmp_path, roster, dict.fromkeys(files, NOTEBOOK))
-    keys = [one.key.casefold() for one in discovery.handed_in]
+    keys = [one.key.casefold() for one in discovery.submissions]
     assert len(keys) == len(files) == len(set(keys))
     absent = {student.id.casefold() for student in discovery.missing}
     assert not absent & set(keys)
@@ -190,7 +190,7 @@ def test_no_two_people_share_a_key_nor_have_a_students(roster: str, files: list[
 def test_a_surname_in_several_files_still_matches_its_student(files: list[str], tmp_path: Path) -> None:
     roster = "Student ID,First name,Last name,Email\n201,Ida,Noddack,ida@u.example\n202,Tom,Hopper,tom@u.example\n"
     discovery = discover(tmp_path, roster, dict.fromkeys(files, NOTEBOOK))
-    whose = {one.shown: one.student.id if one.student else None for one in discovery.handed_in}
+    whose = {one.shown: one.student.id if one.student else None for one in discovery.submissions}
     assert {shown: student for shown, student in whose.items() if "miller" in shown or "schmidt" in shown} == {
         shown: None for shown in whose if "miller" in shown or "schmidt" in shown
     }
@@ -202,14 +202,14 @@ def test_words_beside_whole_names_of_several_students_are_the_exercises(tmp_path
     discovery = discover(
         tmp_path, roster, dict.fromkeys(["ida_noddack_deep_dive.ipynb", "tom_hopper_deep_dive.ipynb"], NOTEBOOK)
     )
-    assert [one.student.id if one.student else None for one in discovery.handed_in] == ["201", "202"]
+    assert [one.student.id if one.student else None for one in discovery.submissions] == ["201", "202"]
 
 
 @pytest.mark.parametrize("name", ["max.ipynb", "vae_max.ipynb", "max_b.ipynb", "Max/vae.ipynb"])
 def test_a_login_that_is_another_students_name_matches_no_student(name: str, tmp_path: Path) -> None:
     roster = "Student ID,Name,Email\n201,Maximilian Planck,max@u.example\n202,Max Born,mborn@u.example\n"
     discovery = discover(tmp_path, roster, dict.fromkeys([name, "Maximilian Planck.ipynb"], NOTEBOOK))
-    whose = {one.shown: one.student.id if one.student else None for one in discovery.handed_in}
+    whose = {one.shown: one.student.id if one.student else None for one in discovery.submissions}
     assert whose == {name: None, "Maximilian Planck.ipynb": "201"}
 
 
@@ -225,7 +225,7 @@ def test_a_login_that_is_another_students_name_matches_no_student(name: str, tmp
 def test_a_folder_called_submitted_hides_no_student(others: list[str], tmp_path: Path) -> None:
     roster = "Student ID,Name\n201,Ada Lovelace\n202,Ben Otto\n203,Cleo Park\n"
     discovery = discover(tmp_path, roster, dict.fromkeys(["submitted/201/old/a.ipynb", *others], NOTEBOOK))
-    assert sorted(one.student.id for one in discovery.handed_in if one.student) == ["201", "202", "203"]
+    assert sorted(one.student.id for one in discovery.submissions if one.student) == ["201", "202", "203"]
     assert discovery.missing == ()
 
 
@@ -233,7 +233,7 @@ def test_a_folder_called_submitted_hides_no_student(others: list[str], tmp_path:
 def test_a_number_that_may_count_something_else_matches_no_student(name: str, tmp_path: Path) -> None:
     files = {f"{name}/vae.ipynb": NOTEBOOK, "Emmy Noether/vae.ipynb": NOTEBOOK, "Lise Meitner/vae.ipynb": NOTEBOOK}
     discovery = discover(tmp_path, PLAIN, files)
-    whose = {one.shown.partition("/")[0]: one.student.id if one.student else None for one in discovery.handed_in}
+    whose = {one.shown.partition("/")[0]: one.student.id if one.student else None for one in discovery.submissions}
     assert whose == {name: None, "Emmy Noether": "301", "Lise Meitner": "302"}
     assert any("its number may not be a student's" in remark for remark in discovery.remarks)
 
@@ -241,7 +241,7 @@ def test_a_number_that_may_count_something_else_matches_no_student(name: str, tm
 def test_a_short_number_beside_an_id_does_not_make_it_doubtful(tmp_path: Path) -> None:
     files = dict.fromkeys(["301_2/vae.ipynb", "Emmy Noether/vae.ipynb", "Lise Meitner/vae.ipynb"], NOTEBOOK)
     discovery = discover(tmp_path, PLAIN, files)
-    whose = {one.shown.partition("/")[0]: one.student.id if one.student else None for one in discovery.handed_in}
+    whose = {one.shown.partition("/")[0]: one.student.id if one.student else None for one in discovery.submissions}
     assert whose == {"301_2": "301", "Emmy Noether": None, "Lise Meitner": "302"}  # 301 is Emmy Noether's own number
     assert "Emmy Noether: 2 submissions could be this student's; left unmatched" in discovery.remarks
 
@@ -257,7 +257,7 @@ def test_a_short_number_beside_an_id_does_not_make_it_doubtful(tmp_path: Path) -
 )
 def test_a_class_in_sections_or_beside_other_files_is_not_one_student(files: list[str], tmp_path: Path) -> None:
     discovery = discover(tmp_path, PLAIN, dict.fromkeys(files, NOTEBOOK))
-    assert {one.student.id for one in discovery.handed_in if one.student} == {"301", "302", "303"}
+    assert {one.student.id for one in discovery.submissions if one.student} == {"301", "302", "303"}
 
 
 @pytest.mark.parametrize("beside", [["301/a.ipynb"], ["work_of_lise/a.ipynb"], ["302.ipynb"], ["x.ipynb"]])
@@ -265,4 +265,4 @@ def test_a_class_in_sections_or_beside_other_files_is_not_one_student(files: lis
 def test_one_students_folder_is_no_section(inside: str, beside: list[str], tmp_path: Path) -> None:
     hostile = [f"hw_by_mallory/{inside.format(who)}" for who in ("Emmy Noether", "Zoë Müller")]
     discovery = discover(tmp_path, PLAIN, {**dict.fromkeys(hostile, NOTEBOOK), **dict.fromkeys(beside, NOTEBOOK + " ")})
-    assert not [one for one in discovery.handed_in if one.student and "mallory" in str(one.path)]
+    assert not [one for one in discovery.submissions if one.student and "mallory" in str(one.path)]

@@ -24,12 +24,13 @@ from assistants_folder import (
 )
 
 from grader.batch import class_grading, regrading
+from grader.batch.class_folder import class_folder
 from grader.batch.class_grading import ClassOptions, grade_class
 from grader.batch.history import read_history
 from grader.batch.regrading import regrade_class
 from grader.errors import GraderError
 from grader.grading import grade
-from grader.grading.folder_choice import RUNS, class_folder
+from grader.grading.folder_choice import RUNS
 from grader.grading.regrade import regrade
 from grader.grading.run import NotebookRun
 

@@ -16,7 +16,7 @@ from grader.batch.class_grading import ClassResult
 from grader.batch.class_records import GradebookRow, StudentState
 from grader.batch.gradebooks import GradebookSettings, gradebooks
 from grader.batch.page import class_page
-from grader.cli.outcome import class_values
+from grader.cli.json_output import class_values
 from grader.records import LEFT_OUT, CheckVerdict, GradeReport, ItemVerdict, Outcome
 from grader.report.pages import feedback_html, report_html
 from grader.report.report_json import report_json

@@ -33,7 +33,7 @@ def planned(tmp_path: Path, files: dict[str, str], roster: str = ROSTER) -> Clas
 def shown(tmp_path: Path, files: dict[str, str]) -> str:
     console = Console(width=200)
     with console.capture() as capture:
-        console.print(table(planned(tmp_path, files).handed_in))
+        console.print(table(planned(tmp_path, files).submissions))
     return capture.get()
 
 
@@ -83,8 +83,8 @@ def test_doubtful_submissions_are_to_be_checked_and_a_sure_plan_has_none(tmp_pat
     assert summary(sure) == "one file per student: 2 to grade, 1 without a submission"
     one = planned(tmp_path / "not", {"301_ada.ipynb": NOTEBOOK, "101_103.ipynb": NOTEBOOK})
     assert not one.all_sure
-    assert any(map(doubts, one.handed_in))
-    assert {state(each, one.done) for each in one.handed_in} == {"to grade"}
+    assert any(map(doubts, one.submissions))
+    assert {state(each, one.done) for each in one.submissions} == {"to grade"}
 
 
 CANVAS = (

@@ -275,9 +275,9 @@ def packed(folder: Path, shown: Mapping[str, str]) -> dict[str, list[str]]:
         gradebook_row = row(key, StudentState.GRADED, ADA, FULL)
         (folder / key).mkdir(parents=True)
         (folder / key / "feedback.html").write_text(f"<p>{key}</p>")
-        assert gradebook_row.handed_in
+        assert gradebook_row.submission
         rows.append(
-            replace(gradebook_row, folder=folder / key, handed_in=replace(gradebook_row.handed_in, shown=place))
+            replace(gradebook_row, folder=folder / key, submission=replace(gradebook_row.submission, shown=place))
         )
     zips = write_feedback(folder, rows)
     return {path.name: zipfile.ZipFile(path).namelist() for path in zips.paths}
@@ -335,8 +335,8 @@ def test_nothing_that_a_student_wrote_ends_the_block_in_canvas_s_notebook(tmp_pa
     assert evil.report
     item = replace(evil.report.items[0], title="~~~~~~ <img src=x> ```")
     evil = replace(evil, report=replace(evil.report, items=(item, *evil.report.items[1:])))
-    assert evil.handed_in
-    evil = replace(evil, handed_in=replace(evil.handed_in, shown="lovelaceada_4001_900001_vae.ipynb"))
+    assert evil.submission
+    evil = replace(evil, submission=replace(evil.submission, shown="lovelaceada_4001_900001_vae.ipynb"))
     write_feedback(tmp_path, [evil])
     source = json.loads(zipfile.ZipFile(tmp_path / CANVAS).read("lovelaceada_4001_900001_vae.ipynb"))["cells"][0][
         "source"

@@ -39,7 +39,7 @@ def whose(discovery: Discovery) -> dict[str, str]:
     """Each one's key or id, and whose number the notebook itself says."""
     return {
         one.student.id if one.student else f"({one.key})": "" if one.refused else says(one.path.read_text())
-        for one in discovery.handed_in
+        for one in discovery.submissions
     }
 
 
@@ -147,7 +147,7 @@ def test_work_of_a_student_in_two_sections_needs_review(tmp_path: Path) -> None:
     there = files("class/201/v.ipynb=201", "class/202/v.ipynb=202", "late/202/v.ipynb=20202")
     discovery = discover(there, tmp_path)
     assert set(whose(discovery)) == {"201", "202"}
-    (born,) = [one for one in discovery.handed_in if one.key == "202"]
+    (born,) = [one for one in discovery.submissions if one.key == "202"]
     (remark,) = [remark for remark in born.remarks if remark.needs_person]
     assert "class/202/v.ipynb" in remark.message or "late/202/v.ipynb" in remark.message
 
@@ -156,7 +156,7 @@ def test_a_class_without_a_roster_beside_its_own_zip(tmp_path: Path) -> None:
     names = {f"class/{name}/v.ipynb": work(f"owner = {name}") for name in ("eve", "mallory")}
     write(tmp_path / "all", names | {"class.zip": packed(names)})
     discovery = find(tmp_path / "all", tmp_path / "unpacked", None, max_mb=1)
-    assert [one.key for one in discovery.handed_in] == ["eve", "mallory"]
+    assert [one.key for one in discovery.submissions] == ["eve", "mallory"]
 
 
 TASK = {"grader": {"role": "task", "task": "t"}}
@@ -228,13 +228,13 @@ def test_an_archive_of_archives_ends(tmp_path: Path) -> None:
     for _ in range(12):
         inner = packed({"a.zip": inner})
     discovery = discover({"a.zip": inner}, tmp_path)
-    assert [one.refused != "" for one in discovery.handed_in] == [True]
+    assert [one.refused != "" for one in discovery.submissions] == [True]
 
 
 def test_a_students_own_archives_are_opened_within_limits(tmp_path: Path) -> None:
     many = packed({f"{number}.ipynb": "{}" for number in range(501)})
     there = {"201/a.zip": many, **{f"202/{number}.zip": packed(files("v.ipynb=202")) for number in range(21)}}
-    ida, born = discover({**there, **files("203/v.ipynb=203")}, tmp_path).handed_in[:2]
+    ida, born = discover({**there, **files("203/v.ipynb=203")}, tmp_path).submissions[:2]
     assert "holds more than 500 notebooks" in ida.refused
     assert any("only the first 20" in remark.message and remark.needs_person for remark in born.remarks)
 
@@ -253,7 +253,7 @@ def test_an_archive_beside_its_folder_is_unpacked_only_up_to_the_folders_size(tm
 def test_a_folder_called_submitted_takes_no_students_row_unreported(tmp_path: Path) -> None:
     there = files("201/v.ipynb=201", "202/v.ipynb=202", "submitted/201/v.ipynb=6", "submitted/203/v.ipynb=6")
     discovery = discover(there, tmp_path)
-    (ida,) = [one for one in discovery.handed_in if one.key == "201"]
+    (ida,) = [one for one in discovery.submissions if one.key == "201"]
     assert [remark.needs_person for remark in ida.remarks] == [True]
 
 
@@ -286,4 +286,4 @@ def test_beside_others_of_any_kind_ones_own_folder_takes_no_row(others: str, pac
     own = files("201/v.ipynb=6", "203/v.ipynb=6")
     inside = {f"{folder}.zip": packed(own)} if packed_ else {f"{folder}/{k}": v for k, v in own.items()}
     discovery = discover({**OTHERS_WITHOUT[others], **inside}, tmp_path)
-    assert not [one for one in discovery.handed_in if one.student]
+    assert not [one for one in discovery.submissions if one.student]

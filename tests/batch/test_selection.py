@@ -42,7 +42,7 @@ def of_ada(
         os.utime(folder / "ada" / name, (time, time))
     path = write(tmp_path, {"handed_out/vae_mnist.ipynb": TEMPLATE}) / "handed_out/vae_mnist.ipynb"
     discovery = find(folder, tmp_path / "unpacked", None, max_mb=1, template=path if template else None)
-    return next(one for one in discovery.handed_in if one.key == "ada")
+    return next(one for one in discovery.submissions if one.key == "ada")
 
 
 @pytest.mark.parametrize(
@@ -72,8 +72,8 @@ def test_a_solution_in_an_archive_beside_the_template_counts(tmp_path: Path) -> 
     ada = find(
         folder, tmp_path / "unpacked", None, max_mb=1, template=write(tmp_path, {"t.ipynb": TEMPLATE}) / "t.ipynb"
     )
-    assert ada.handed_in[0].shown == "ada/mine.zip: vae_mnist.ipynb"
-    assert "(nothing solved)" in ada.handed_in[0].remarks[0].message
+    assert ada.submissions[0].shown == "ada/mine.zip: vae_mnist.ipynb"
+    assert "(nothing solved)" in ada.submissions[0].remarks[0].message
 
 
 def test_the_autograder_on_gradescope_chooses_the_same_way(tmp_path: Path) -> None:
@@ -146,6 +146,6 @@ def test_only_what_canvas_adds_to_a_name_is_a_resubmission(
     files = {name: json.dumps(notebook.submission([f"n = {number}"])) for number, name in enumerate(names)}
     folder = write(tmp_path / "all", {**files, **dict.fromkeys(CLASS, SOLVED)})
     discovery = find(folder, tmp_path / "unpacked", None, max_mb=1)
-    (ada,) = [one for one in discovery.handed_in if "lovelaceada" in one.shown]
+    (ada,) = [one for one in discovery.submissions if "lovelaceada" in one.shown]
     assert ada.path.name == names[graded]
-    assert len(discovery.handed_in) == 3
+    assert len(discovery.submissions) == 3

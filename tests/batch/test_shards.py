@@ -1,4 +1,4 @@
-"""A class that is graded in parts gets the same results as in one piece, however often a command is killed."""
+"""A class that is graded in shards gets the same results as in one piece, however often a command is killed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from grader.batch.class_records import ClassSubmission, StudentState
 from grader.batch.shards import NOT_THERE, Shard, shard_of
 from grader.errors import GraderError
 
-PARTS = 3
+SHARDS = 3
 TIMES = {"notebook run time (s)", "graded at"}
 
 
@@ -32,7 +32,7 @@ def graded(world: World, **options: Any) -> ClassResult:
 
 
 def folders() -> tuple[Path, ...]:
-    return tuple(Path(f"runs/class-part-{number}-of-{PARTS}") for number in range(1, PARTS + 1))
+    return tuple(Path(f"runs/class-part-{number}-of-{SHARDS}") for number in range(1, SHARDS + 1))
 
 
 def gradebook(out: Path) -> list[dict[str, str]]:
@@ -41,26 +41,26 @@ def gradebook(out: Path) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("of", [1, 2, 3, 7, 50])
-def test_every_submission_is_in_one_part_and_parts_are_of_a_size(of: int) -> None:
+def test_every_submission_is_in_one_shard_and_shards_are_of_a_size(of: int) -> None:
     class_ = [ClassSubmission(f"s{number:03}", Path("x"), "x") for number in range(40)]
-    parts = [Shard(number, of).part(random.Random(number).sample(class_, 40)) for number in range(1, of + 1)]
-    assert sorted(one.key for part in parts for one in part) == [one.key for one in class_]
-    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    shards = [Shard(number, of).select(random.Random(number).sample(class_, 40)) for number in range(1, of + 1)]
+    assert sorted(one.key for shard in shards for one in shard) == [one.key for one in class_]
+    assert max(map(len, shards)) - min(map(len, shards)) <= 1
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "2", "2/", "a/b", "1/99999", "-1/3"])
-def test_an_invalid_part_is_refused(text: str) -> None:
+def test_an_invalid_shard_is_refused(text: str) -> None:
     with pytest.raises(GraderError, match="expected part/parts"):
         shard_of(text)
 
 
-def test_collected_parts_give_the_class(world: World) -> None:
+def test_collected_shards_give_the_class(world: World) -> None:
     (world.folder / "class" / "dora.ipynb").write_text("no notebook")
     whole = graded(world, out=Path("runs/whole"))
-    for number in range(1, PARTS + 1):
-        part = graded(world, shard=Shard(number, PARTS))
-        assert part.out == folders()[number - 1]
-        assert len(part.rows) in {1, 2}
+    for number in range(1, SHARDS + 1):
+        shard = graded(world, shard=Shard(number, SHARDS))
+        assert shard.out == folders()[number - 1]
+        assert len(shard.rows) in {1, 2}
     first = graded(world, seed=None, collect=folders()[:2])
     assert any(row.state is StudentState.WAITING for row in first.rows)
     assert not first.all_sure
@@ -70,12 +70,12 @@ def test_collected_parts_give_the_class(world: World) -> None:
     assert gradebook(again.out) == gradebook(whole.out)
 
 
-def test_parts_need_one_seed_and_the_class_has_it_too(world: World) -> None:
+def test_shards_need_one_seed_and_the_class_has_it_too(world: World) -> None:
     with pytest.raises(GraderError, match=r"all parts need the same seed.*--seed [0-9a-f]{32}"):
-        graded(world, seed=None, shard=Shard(1, PARTS))
+        graded(world, seed=None, shard=Shard(1, SHARDS))
     assert not folders()[0].exists()
-    graded(world, shard=Shard(1, PARTS))
-    graded(world, shard=Shard(2, PARTS), seed="1" * 32)
+    graded(world, shard=Shard(1, SHARDS))
+    graded(world, shard=Shard(2, SHARDS), seed="1" * 32)
     with pytest.raises(GraderError, match="expected parts with the same seed"):
         graded(world, seed=None, collect=folders()[:2])
     with pytest.raises(GraderError, match="expected parts with the seed of the class"):
@@ -84,11 +84,11 @@ def test_parts_need_one_seed_and_the_class_has_it_too(world: World) -> None:
         graded(world, collect=(world.folder / "class",))
 
 
-def test_a_part_of_another_notebook_or_a_weaker_run_takes_no_place(
+def test_a_shard_of_another_notebook_or_a_weaker_run_takes_no_place(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number in range(1, PARTS + 1):
-        graded(world, shard=Shard(number, PARTS))
+    for number in range(1, SHARDS + 1):
+        graded(world, shard=Shard(number, SHARDS))
     world.versions["ada"] += 1
     world.write("ada")
     rows = {row.key: row for row in graded(world, seed=None, collect=folders()).rows}
@@ -96,7 +96,7 @@ def test_a_part_of_another_notebook_or_a_weaker_run_takes_no_place(
     whole_class(None)(world)
     light = tuple(Path(f"{folder}-light") for folder in folders())
     for number, out in enumerate(light, 1):
-        graded(world, shard=Shard(number, PARTS), parts=(), out=out)
+        graded(world, shard=Shard(number, SHARDS), parts=(), out=out)
     with pytest.raises(GraderError, match="which this run would drop"):
         graded(world, seed=None, collect=light, parts=(), out=Path("runs/class"))
 
@@ -104,7 +104,7 @@ def test_a_part_of_another_notebook_or_a_weaker_run_takes_no_place(
 @pytest.mark.parametrize("seed", range(50))
 def test_kills_anywhere_give_the_same_gradebook(seed: int, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.chance = random.Random(seed)
-    commands: list[dict[str, Any]] = [{"shard": Shard(number, PARTS)} for number in range(1, PARTS + 1)]
+    commands: list[dict[str, Any]] = [{"shard": Shard(number, SHARDS)} for number in range(1, SHARDS + 1)]
     commands.append({"collect": folders()})
     for options in commands:
         for killed in (True, world.chance.random() < 0.5, False):
@@ -123,8 +123,8 @@ def test_kills_anywhere_give_the_same_gradebook(seed: int, world: World, monkeyp
     assert {replace(row, report=None).reason for row in graded(world, seed=None).rows} == {""}
 
 
-def test_submissions_of_no_part_are_reported_and_graded_without_collect(world: World) -> None:
-    graded(world, shard=Shard(1, PARTS))
+def test_submissions_of_no_shard_are_reported_and_graded_without_collect(world: World) -> None:
+    graded(world, shard=Shard(1, SHARDS))
     write_kind(world.folder / "class" / "dora.ipynb", "no_json")
     result = graded(world, seed=None, collect=folders()[:1])
     assert {row.key: row.reason for row in result.rows if row.state is StudentState.WAITING}

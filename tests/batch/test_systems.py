@@ -248,10 +248,10 @@ def discover(case: Case, tmp_path: Path, *, zipped: bool) -> Discovery:
 def test_each_file_is_its_students(name: str, zipped: bool, tmp_path: Path) -> None:
     case = CASES[name]
     discovery = discover(case, tmp_path, zipped=zipped)
-    shown = {one.shown: sorted(student.id for student in one.students) for one in discovery.handed_in}
+    shown = {one.shown: sorted(student.id for student in one.students) for one in discovery.submissions}
     assert shown == {re.sub(":(?! )", "_", name) if zipped else name: whose for name, whose in case.expected.items()}
     assert discovery.layout == case.words
-    assert not [remark for one in discovery.handed_in for remark in one.remarks if remark.needs_person]
+    assert not [remark for one in discovery.submissions for remark in one.remarks if remark.needs_person]
 
 
 def test_a_mac_zip_of_a_class_is_read_past_what_the_mac_added(tmp_path: Path) -> None:
@@ -260,7 +260,7 @@ def test_a_mac_zip_of_a_class_is_read_past_what_the_mac_added(tmp_path: Path) ->
     (tmp_path / "all.zip").write_bytes(packed({**files, **litter}))
     (tmp_path / "roster.csv").write_text(PLAIN)
     discovery = find(tmp_path / "all.zip", tmp_path / "unpacked", read_roster(tmp_path / "roster.csv"), max_mb=1)
-    assert [[student.id for student in one.students] for one in discovery.handed_in] == [["101"], ["102"]]
+    assert [[student.id for student in one.students] for one in discovery.submissions] == [["101"], ["102"]]
 
 
 def test_parts_of_a_drive_download_are_one_class(tmp_path: Path) -> None:
@@ -269,7 +269,7 @@ def test_parts_of_a_drive_download_are_one_class(tmp_path: Path) -> None:
         write_zip(tmp_path / f"all/VAE-20261101T101010Z-1-00{number}.zip", {f"VAE/{name} - vae.ipynb": NOTEBOOK})
     (tmp_path / "roster.csv").write_text(PLAIN)
     discovery = find(tmp_path / "all", tmp_path / "unpacked", read_roster(tmp_path / "roster.csv"), max_mb=1)
-    assert [[student.id for student in one.students] for one in discovery.handed_in] == [["101"], ["102"]]
+    assert [[student.id for student in one.students] for one in discovery.submissions] == [["101"], ["102"]]
 
 
 def discover_files(files: Mapping[str, str | bytes], tmp_path: Path) -> Discovery:
@@ -280,7 +280,7 @@ def test_a_working_file_in_teams_is_no_submission(tmp_path: Path) -> None:
     files = {f"Working files/{name}/VAE/vae.ipynb": NOTEBOOK for name in ("Ada Lovelace", "Jean-Luc O'Neil")}
     submitted = "Submitted files/Ada Lovelace/VAE/Version 1/vae.ipynb"
     discovery = discover_files({**files, submitted: OLDER}, tmp_path / "1")
-    assert [one.shown for one in discovery.handed_in] == [submitted]
+    assert [one.shown for one in discovery.submissions] == [submitted]
     assert [student.id for student in discovery.missing] == ["102"]
     assert discovery.remarks == ("working files are not submissions; no submitted files by Jean-Luc O'Neil",)
     with pytest.raises(GraderError, match="found none; working files are not submissions; no submitted files by Ada"):
@@ -290,13 +290,13 @@ def test_a_working_file_in_teams_is_no_submission(tmp_path: Path) -> None:
 def test_a_folder_called_submitted_files_need_not_be_from_teams(tmp_path: Path) -> None:
     files = {"Submitted files/ada.ipynb": NOTEBOOK, "Submitted files/jlo.ipynb": NOTEBOOK}
     discovery = discover_files(files, tmp_path)
-    assert [[student.id for student in one.students] for one in discovery.handed_in] == [["101"], ["102"]]
+    assert [[student.id for student in one.students] for one in discovery.submissions] == [["101"], ["102"]]
 
 
 def test_a_last_attempt_of_another_name_needs_review_but_is_graded(tmp_path: Path) -> None:
     files = {f"VAE_{login}_attempt_2026-11-01-10-00-00_vae.ipynb": OLDER for login in ("ada", "jlo")}
     discovery = discover_files({**files, "VAE_ada_attempt_2026-11-02-10-00-00_other.ipynb": NOTEBOOK}, tmp_path)
-    (ada,) = [one for one in discovery.handed_in if one.student and one.student.id == "101"]
+    (ada,) = [one for one in discovery.submissions if one.student and one.student.id == "101"]
     assert ada.shown == "VAE_ada_attempt_2026-11-02-10-00-00_other.ipynb"
     assert ada.why == "submitted last"
     assert [remark.needs_person for remark in ada.remarks] == [True]
@@ -306,4 +306,4 @@ def test_a_later_submission_to_brightspace_may_only_add_a_file(tmp_path: Path) -
     at = "397063-2557369 - {} - Nov {}, 2026 926 PM/{}"
     files = {at.format(name, 1, "vae.ipynb"): OLDER for name in ("Ada Lovelace", "Jean-Luc O'Neil")}
     discovery = discover_files({**files, at.format("Ada Lovelace", 2, "plots.ipynb"): NOTEBOOK}, tmp_path)
-    assert at.format("Ada Lovelace", 1, "vae.ipynb") in [one.shown for one in discovery.handed_in]
+    assert at.format("Ada Lovelace", 1, "vae.ipynb") in [one.shown for one in discovery.submissions]

@@ -46,7 +46,7 @@ MOODLE = "{}_assignsubmission_file_/vae.ipynb"
 )
 def test_one_notebook_is_all_its_members(roster: str, name: str, tmp_path: Path) -> None:
     discovery = discover(tmp_path, roster, {name: NOTEBOOK, "submission_metadata.yml": SUBMITTERS})
-    (one,) = discovery.handed_in
+    (one,) = discovery.submissions
     assert sorted(student.id for student in one.students) == ["301", "303"]
     assert [student.id for student in discovery.missing] == ["302"]
     assert not any(remark.needs_person for remark in one.remarks)
@@ -59,7 +59,7 @@ def test_the_key_of_a_team_is_the_same_whoever_is_first(tmp_path: Path) -> None:
             one.key
             for one in discover(
                 tmp_path / str(n), PLAIN, {"submission_9/v.ipynb": NOTEBOOK, "submission_metadata.yml": submitters}
-            ).handed_in
+            ).submissions
         ]
         for n, submitters in enumerate((SUBMITTERS, other))
     ]
@@ -69,7 +69,7 @@ def test_the_key_of_a_team_is_the_same_whoever_is_first(tmp_path: Path) -> None:
 def test_an_unmatched_member_is_listed_and_the_others_have_rows(tmp_path: Path) -> None:
     submitters = SUBMITTERS.replace("Emmy Noether", "Eve Adams").replace("301", "666")
     discovery = discover(tmp_path, PLAIN, {"submission_9/v.ipynb": NOTEBOOK, "submission_metadata.yml": submitters})
-    assert [student.id for student in discovery.handed_in[0].students] == ["303"]
+    assert [student.id for student in discovery.submissions[0].students] == ["303"]
     assert discovery.remarks == ("no student, or more than one, on the roster for 1: Eve Adams",)
 
 
@@ -77,9 +77,9 @@ def test_a_member_who_also_submitted_alone_keeps_that_and_it_needs_review(tmp_pa
     discovery = discover(
         tmp_path, TEAMS, {MOODLE.format("Rings_77"): NOTEBOOK, MOODLE.format("Emmy Noether_12"): NOTEBOOK}
     )
-    own = {one.key: [student.id for student in one.students] for one in discovery.handed_in}
+    own = {one.key: [student.id for student in one.students] for one in discovery.submissions}
     assert own == {"301": ["301"], "303": ["303"]}
-    assert [r.message for one in discovery.handed_in for r in one.remarks if r.needs_person] == [
+    assert [r.message for one in discovery.submissions for r in one.remarks if r.needs_person] == [
         "student uncertain: also submitted alone: Emmy Noether"
     ]
 
@@ -91,14 +91,14 @@ def test_a_section_of_the_course_is_no_team(tmp_path: Path) -> None:
     discovery = discover(
         tmp_path, (tmp_path / "roster.csv").read_text(), {"A/vae.ipynb": NOTEBOOK, "401.ipynb": NOTEBOOK}
     )
-    assert [len(one.students) for one in discovery.handed_in] == [1, 0]
+    assert [len(one.students) for one in discovery.submissions] == [1, 0]
 
 
 def test_a_team_s_folder_with_work_of_several_people_needs_review(tmp_path: Path) -> None:
     discovery = discover(
         tmp_path, TEAMS, {"Rings/mine.ipynb": NOTEBOOK, "Rings/yours.ipynb": NOTEBOOK, "302.ipynb": NOTEBOOK}
     )
-    (team,) = [one for one in discovery.handed_in if one.team]
+    (team,) = [one for one in discovery.submissions if one.team]
     assert any("maybe the work of several people" in remark.message for remark in team.remarks)
 
 
@@ -131,7 +131,7 @@ def test_a_decision_may_name_any_member() -> None:
 def test_gradescope_s_own_list_is_a_roster_where_none_is_given(tmp_path: Path) -> None:
     files = {"submission_9/v.ipynb": NOTEBOOK, "submission_metadata.yml": SUBMITTERS}
     discovery = find(write(tmp_path / "all", files), tmp_path / "unpacked", None, max_mb=1)
-    assert [(student.id, student.name) for student in discovery.handed_in[0].students] == [
+    assert [(student.id, student.name) for student in discovery.submissions[0].students] == [
         ("303", "Zoë Müller"),
         ("301", "Emmy Noether"),
     ]

@@ -39,9 +39,9 @@ def report(points: tuple[int, ...], *, look: bool = False) -> GradeReport:
 
 
 def row(key: str, state: StudentState, student: Student | None, points: tuple[int, ...] | None = None) -> GradebookRow:
-    handed_in = ClassSubmission(key, running.Path("x.ipynb"), "x.ipynb", student)
+    submission = ClassSubmission(key, running.Path("x.ipynb"), "x.ipynb", student)
     grade_report = None if points is None else report(points, look=state is StudentState.LOOK)
-    return GradebookRow(key, state, student, handed_in, grade_report, None, "no JSON" if points is None else "")
+    return GradebookRow(key, state, student, submission, grade_report, None, "no JSON" if points is None else "")
 
 
 FULL = tuple(item.points_milli for item in RUBRIC.items)

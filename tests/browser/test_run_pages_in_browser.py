@@ -19,7 +19,7 @@ from grader.exercises.vae_mnist.plugin import VaeMnist
 from grader.grading.run_pages import provided_sources
 from grader.notebook.format import load_notebook, source_of
 from grader.records import CellRun, CellStatus, Execution, Status
-from grader.report.notebook import make_view
+from grader.report.notebook_view import make_view
 from grader.report.pages import feedback_html, report_html
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "report"))

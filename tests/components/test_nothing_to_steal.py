@@ -18,14 +18,14 @@ from grading import RUBRIC as RUBRIC_FILE
 from grader.exercises.vae_mnist import in_box
 from grader.exercises.vae_mnist.in_box.probe import STAGES
 from grader.grading.correct_code import definitions
-from grader.grading.run import ENGINE_FOLDER
+from grader.grading.run import IN_BOX_FOLDER
 from grader.grading.verdicts import item_verdicts
 from grader.notebook.format import load_notebook
 from grader.records import Evidence, Fault, ItemVerdict, Stage
 from grader.rubric import load_rubric
 
 PROBE = Path(in_box.__file__).parent
-MODULES = sorted([*PROBE.glob("*.py"), *ENGINE_FOLDER.glob("*.py")])
+MODULES = sorted([*PROBE.glob("*.py"), *IN_BOX_FOLDER.glob("*.py")])
 NETWORKS = ("Encoder", "Decoder", "ConditionalEncoder", "ConditionalDecoder")
 FUNCTIONS = ("vae_loss", "train_vae", "train_cvae", "sample_vae", "sample_cvae")
 RUBRIC, EXERCISE = load_rubric(RUBRIC_FILE)
@@ -86,7 +86,7 @@ def graded(student: dict[str, Any], questions: dict[Stage, dict[str, Any]]) -> t
 
 @pytest.mark.parametrize("path", MODULES, ids=[f"{path.parent.parent.name}/{path.stem}" for path in MODULES])
 def test_a_module_of_the_box_earns_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(ENGINE_FOLDER))
+    monkeypatch.syspath_prepend(str(IN_BOX_FOLDER))
     questions = EXERCISE.questions(np.random.default_rng(5), {**RUBRIC.sizes, "draws": 50, "toy_samples": 60})
     variables = contents(path)
     assert len(variables) > 4 or len(ast.parse(path.read_text(encoding="utf-8")).body) <= 1  # a docstring alone

@@ -96,10 +96,10 @@ def test_checks_whose_number_is_better_when_smaller_are_marked() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_remembered() -> Iterator[None]:
-    image_measures._remembered.clear()
+def _nothing_cached() -> Iterator[None]:
+    image_measures._cache.clear()
     yield
-    image_measures._remembered.clear()
+    image_measures._cache.clear()
 
 
 def digits(start: int = 0) -> tuple[Array, Array]:
@@ -167,7 +167,7 @@ def test_real_digits_pass_every_check_and_each_states_its_level_and_its_error(mo
         assert finding.measured[finding.level.name] == finding.level.value
         assert 0 <= finding.level.standard_error < 0.2
         assert not finding.borderline
-    image_measures._remembered.clear()
+    image_measures._cache.clear()
     assert first == {name: finding_of(name, evidence(fresh=GREY), **numbers) for name, numbers in LEVELS}
 
 

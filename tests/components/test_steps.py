@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from grader.exercises.vae_mnist.checks import steps
-from grader.exercises.vae_mnist.checks.steps import LOSSES, PIXELS, Pass, Steps
+from grader.exercises.vae_mnist.checks.steps import LOSSES, Pass, Steps
+from grader.exercises.vae_mnist.questions import PIXELS
 from grader.records import Address, Evidence
 
 COUNT, WIDTH, ROWS, LATENTS = 6, 8, 4, 3
@@ -114,7 +115,7 @@ def test_a_kl_term_that_cannot_be_separated_from_the_codes_gradient_is_not_grade
 
 def test_a_pass_that_is_not_used_moves_no_rows_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first of two passes belongs to no recorded step, or has no images: the second keeps its own rows."""
-    monkeypatch.setattr(steps, "source_of", lambda evidence, part: ANSWER)
+    monkeypatch.setattr(steps, "steps_address", lambda evidence, part: ANSWER)
     heads = np.arange(5 * 2, dtype=np.float32).reshape(5, 2)
     images = np.arange(5 * PIXELS, dtype=np.float32).reshape(5, PIXELS)
     for recorded, image_counts in (([9, 0], [2, 3]), ([1, 0], [0, 3])):

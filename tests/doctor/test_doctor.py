@@ -223,7 +223,7 @@ def test_without_isolation_the_doctor_says_so_and_attempts_nothing(
 
 
 def test_a_box_that_does_not_start_is_reported_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("grader.doctor.boxes.ENGINE_FOLDER", tmp_path)
+    monkeypatch.setattr("grader.doctor.boxes.IN_BOX_FOLDER", tmp_path)
     (promise,) = examination.examine(write_exercise(tmp_path), "bubblewrap", lambda _: None)
     assert promise.state is PromiseState.BROKEN
     assert promise.found.startswith("the sandbox did not start")

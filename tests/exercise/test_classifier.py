@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from grader.exercises.vae_mnist.classifier import classify, published
+from grader.exercises.vae_mnist.classifier import classify
 from grader.exercises.vae_mnist.classifier.network import Network, as_onnx
 from grader.exercises.vae_mnist.classifier.pretrained import ClassifierError
 from grader.exercises.vae_mnist.classifier.train import Strength, augmented
@@ -36,7 +36,7 @@ def test_digits_are_recognised(digits: tuple[Images, NDArray[np.int64]]) -> None
     prediction = classify(images)
     assert (prediction.labels == labels).mean() > 0.99
     assert prediction.labels.dtype == np.int64
-    assert prediction.features.shape == (1500, published.WIDTHS[-1])
+    assert prediction.features.shape == (1500, pretrained.WIDTHS[-1])
 
 
 @pytest.mark.long
@@ -58,7 +58,7 @@ def test_the_same_pictures_give_the_same_numbers(digits: tuple[Images, NDArray[n
 def test_no_pictures_give_no_labels() -> None:
     prediction = classify(np.empty((0, 1, 28, 28), dtype=np.float32))
     assert prediction.labels.shape == (0,)
-    assert prediction.features.shape == (0, published.WIDTHS[-1])
+    assert prediction.features.shape == (0, pretrained.WIDTHS[-1])
 
 
 @pytest.mark.parametrize(
@@ -77,9 +77,9 @@ def test_other_pictures_are_refused(images: Images, word: str) -> None:
 
 def test_missing_and_changed_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     empty = np.empty((0, 1, 28, 28), dtype=np.float32)
-    content = bytearray(published.PATH.read_bytes())
+    content = bytearray(pretrained.PATH.read_bytes())
     path = tmp_path / "classifier.onnx"
-    monkeypatch.setattr(published, "PATH", path)
+    monkeypatch.setattr(pretrained, "PATH", path)
     pretrained._network.cache_clear()
     with pytest.raises(ClassifierError, match="missing"):
         classify(empty)
@@ -88,7 +88,7 @@ def test_missing_and_changed_weights_are_refused(tmp_path: Path, monkeypatch: py
     with pytest.raises(ClassifierError, match="SHA-256"):
         classify(empty)
     path.write_bytes(b"no network")
-    monkeypatch.setattr(published, "SHA256", hashlib.sha256(b"no network").hexdigest())
+    monkeypatch.setattr(pretrained, "SHA256", hashlib.sha256(b"no network").hexdigest())
     with pytest.raises(ClassifierError, match="not a network"):
         classify(empty)
     pretrained._network.cache_clear()
@@ -102,9 +102,9 @@ def test_an_exported_network_says_what_the_trained_one_says(tmp_path: Path, monk
     network.eval()
     content = as_onnx(network)
     (tmp_path / "small.onnx").write_bytes(content)
-    monkeypatch.setattr(published, "PATH", tmp_path / "small.onnx")
-    monkeypatch.setattr(published, "WIDTHS", widths)
-    monkeypatch.setattr(published, "SHA256", hashlib.sha256(content).hexdigest())
+    monkeypatch.setattr(pretrained, "PATH", tmp_path / "small.onnx")
+    monkeypatch.setattr(pretrained, "WIDTHS", widths)
+    monkeypatch.setattr(pretrained, "SHA256", hashlib.sha256(content).hexdigest())
     pretrained._network.cache_clear()
     outputs = dict(zip(("features", "probabilities"), pretrained._network().run(None, {"x": x.numpy()}), strict=True))
     prediction = classify(x.numpy())
@@ -129,8 +129,8 @@ def test_classifying_needs_no_pytorch() -> None:
 
 
 def test_the_network_stays_below_a_megabyte_and_carries_a_card() -> None:
-    assert published.PATH.stat().st_size < 1_000_000
-    assert published.SHA256 in (published.PATH.parent / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert pretrained.PATH.stat().st_size < 1_000_000
+    assert pretrained.SHA256 in (pretrained.PATH.parent / "MODEL_CARD.md").read_text(encoding="utf-8")
 
 
 def test_augmented_pictures_keep_shape_and_range() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from small_exercise import running
 
-from grader.gradescope.given import Given, given, other_points, risks
+from grader.gradescope.container_resources import Resources, other_points, resources_here, risks
 from grader.gradescope.on_platform import shown_when
 
 LIMITS = running.rubric(memory_mb=8000, disk_mb=2000).limits
@@ -38,9 +38,9 @@ INSIDE_2 |= {"a/cpu.max": "50000 100000\n", "a/b/memory.max": "max\n", "a/b/cpu.
 )
 def test_memory_and_cores_come_from_the_control_group(files: dict[str, str], own: str, tmp_path: Path) -> None:
     (tmp_path / "own").write_text(own)
-    had = given(tmp_path, group(tmp_path / "groups", files), tmp_path / "own")
-    assert had.memory_mb == pytest.approx(805.3, abs=0.1)
-    assert had.cores == 0.5
+    resources = resources_here(tmp_path, group(tmp_path / "groups", files), tmp_path / "own")
+    assert resources.memory_mb == pytest.approx(805.3, abs=0.1)
+    assert resources.cores == 0.5
 
 
 @pytest.mark.parametrize(
@@ -52,26 +52,26 @@ def test_memory_and_cores_come_from_the_control_group(files: dict[str, str], own
     ],
 )
 def test_without_a_limit_the_resources_are_the_machines(files: dict[str, str], tmp_path: Path) -> None:
-    had = given(tmp_path, group(tmp_path / "groups", files), tmp_path / "nothing")
-    assert had.memory_mb > 1000
-    assert had.cores >= 1
+    resources = resources_here(tmp_path, group(tmp_path / "groups", files), tmp_path / "nothing")
+    assert resources.memory_mb > 1000
+    assert resources.cores >= 1
 
 
 @pytest.mark.parametrize(
-    ("had", "says"),
+    ("resources", "says"),
     [
         (
-            Given(805, 2, 9000),
+            Resources(805, 2, 9000),
             ["memory: 805 MB is too little to train and grade; choose a container with at least 3000"],
         ),
-        (Given(6442, 4, 9000), ["set limits.memory_mb to 5442 in the rubric"]),
-        (Given(16000, 0.5, 9000), ["cores: 0.5; training may take longer than the time-out"]),
-        (Given(16000, 2, 500), ["disk: 500 MB are free"]),
-        (Given(16000, 2, 9000), []),
+        (Resources(6442, 4, 9000), ["set limits.memory_mb to 5442 in the rubric"]),
+        (Resources(16000, 0.5, 9000), ["cores: 0.5; training may take longer than the time-out"]),
+        (Resources(16000, 2, 500), ["disk: 500 MB are free"]),
+        (Resources(16000, 2, 9000), []),
     ],
 )
-def test_a_risk_is_reported_with_what_to_set(had: Given, says: list[str]) -> None:
-    messages = risks(had, LIMITS)
+def test_a_risk_is_reported_with_what_to_set(resources: Resources, says: list[str]) -> None:
+    messages = risks(resources, LIMITS)
     assert len(messages) == len(says)
     assert all(text in line for text, line in zip(says, messages, strict=True))
 

@@ -11,7 +11,7 @@ from grader.evidence import ArraySpec
 from grader.grading.answers import decode_answers, merge_evidence, trained_state
 from grader.grading.run import QuestionSource
 from grader.records import Address, Blame, Evidence, Fault, Stage, Status
-from grader.sandbox.in_box.frames import Answer, Event, Frame, StageEnd, StageStatus, Unanswered
+from grader.sandbox.in_box.frames import Answer, Frame, RunnerFault, StageEnd, StageStatus, Unanswered
 from grader.sandbox.received_frames import Inbox
 from grader.skeleton.exercise.plugin import TwoNumbers
 
@@ -60,9 +60,9 @@ def test_an_unusable_array_does_not_affect_the_others(bad: float) -> None:
         ((), Status.OK, "", Fault(Blame.STUDENT, "the notebook's Python process ended before this could be tested")),
         ((), Status.TIMEOUT, "took too long", Fault(Blame.STUDENT, "took too long")),
         ((), Status.BOX_ERROR, "the sandbox did not start", Fault(Blame.OURS, "the sandbox did not start")),
-        ((Event("broke"),), Status.OK, "", Fault(Blame.OURS, "broke")),
+        ((RunnerFault("broke"),), Status.OK, "", Fault(Blame.OURS, "broke")),
         (
-            (Unanswered(FUNCTION, "raised"), Event("broke")),
+            (Unanswered(FUNCTION, "raised"), RunnerFault("broke")),
             Status.OK,
             "",
             Fault(Blame.STUDENT, "raised"),

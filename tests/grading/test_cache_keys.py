@@ -120,7 +120,7 @@ def keys(root: Path) -> dict[FileKind, str]:
         ("batch/gradebooks/moodle.py", ()),
         ("notebook/saved_outputs.py", ()),
         ("notebook/printed_curves.py", ()),
-        ("report/notebook.py", (FileKind.SHOW,)),
+        ("report/notebook_view.py", (FileKind.SHOW,)),
         ("exercises/vae_mnist/figures/losses.py", (FileKind.SHOW,)),
         ("exercises/vae_mnist/checks/quality.py", (FileKind.FIND, FileKind.SHOW)),
         ("exercises/vae_mnist/metrics.py", (FileKind.FIND, FileKind.SHOW)),

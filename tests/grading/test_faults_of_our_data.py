@@ -14,7 +14,6 @@ import pytest
 from faulty_grading import Grade, contents
 
 from grader.exercises.vae_mnist.checks import image_measures, real_digits
-from grader.exercises.vae_mnist.classifier import published
 from grader.exercises.vae_mnist.data import sources
 from grader.grading import stored_run
 from grader.grading.verdicts import item_verdicts
@@ -40,7 +39,7 @@ def changed(path: Path) -> None:
 
 
 @pytest.fixture
-def _nothing_remembered() -> Iterator[None]:
+def _nothing_cached() -> Iterator[None]:
     known = [
         classifier._network,
         real_digits.mnist,
@@ -51,7 +50,7 @@ def _nothing_remembered() -> Iterator[None]:
     ]
 
     def forget() -> None:
-        image_measures._remembered.clear()
+        image_measures._cache.clear()
         for one in known:
             one.cache_clear()
 
@@ -76,23 +75,23 @@ def quality_of(evidence: Evidence) -> dict[str, Outcome]:
     return {check.id: check.outcome for check in checks if exercise.checks[check.id].needs_training}
 
 
-@pytest.mark.usefixtures("_nothing_remembered")
+@pytest.mark.usefixtures("_nothing_cached")
 @pytest.mark.parametrize("fault", ["corrupt", "missing", "no network"])
 def test_the_classifiers_weights_are_not_as_published(
     fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     evidence = drawn()
     classifier._network.cache_clear()
-    path = Path(shutil.copy(published.PATH, tmp_path))
+    path = Path(shutil.copy(classifier.PATH, tmp_path))
     {"corrupt": changed, "missing": Path.unlink}.get(fault, lambda path: path.write_bytes(b"?"))(path)
-    monkeypatch.setattr(published, "PATH", path)
+    monkeypatch.setattr(classifier, "PATH", path)
     outcomes = quality_of(evidence)
     assert outcomes["samples_show_the_requested_digit"] is Outcome.NEEDS_REVIEW
     assert Outcome.FAILED not in outcomes.values()
     assert Outcome.PARTIAL not in outcomes.values()
 
 
-@pytest.mark.usefixtures("_nothing_remembered")
+@pytest.mark.usefixtures("_nothing_cached")
 def test_mnist_is_damaged_while_grading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     evidence = drawn()
     for one in (real_digits.mnist, real_digits.digits, real_digits.digit_features, real_digits.training_bank):
@@ -113,7 +112,7 @@ def damaged_mnist(root: Path) -> Path:
     return root
 
 
-@pytest.mark.usefixtures("_nothing_remembered")
+@pytest.mark.usefixtures("_nothing_cached")
 @pytest.mark.parametrize("variable", ["MNIST_ROOT", "VAE_GRADER_CACHE"])
 def test_mnist_is_damaged_before_grading(
     variable: str, grade: Grade, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -25,7 +25,7 @@ from grader.grading import grade as pipeline
 from grader.grading import run_pages, stored_run
 from grader.sandbox.received_frames import Inbox
 from grader.skeleton.exercise.plugin import TwoNumbers
-from grader.store import json_files
+from grader.store import files
 from grader.store.files import write_atomically
 
 pytestmark = pytest.mark.whole
@@ -142,7 +142,7 @@ def test_the_disk_is_full(file: str, grade: Grade, monkeypatch: pytest.MonkeyPat
             raise OSError(errno.ENOSPC, NO_SPACE, str(path))
         write_atomically(path, data)
 
-    for module in (stored_run, run_pages, json_files):
+    for module in (stored_run, run_pages, files):
         monkeypatch.setattr(module, "write_atomically", full)
     result = grade()
     result.is_refused(NO_SPACE, file)

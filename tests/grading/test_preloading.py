@@ -45,11 +45,11 @@ def test_only_the_preloading_thread_has_a_lower_priority() -> None:
 
 
 @pytest.fixture
-def _nothing_remembered() -> None:
-    image_measures._remembered.clear()
+def _nothing_cached() -> None:
+    image_measures._cache.clear()
 
 
-@pytest.mark.usefixtures("_nothing_remembered")
+@pytest.mark.usefixtures("_nothing_cached")
 def test_a_value_requested_twice_at_once_is_computed_once() -> None:
     calls: list[int] = []
 
@@ -59,12 +59,12 @@ def test_a_value_requested_twice_at_once_is_computed_once() -> None:
         return 7
 
     with ThreadPoolExecutor(8) as pool:
-        asked = [pool.submit(image_measures.remembered, "number", make, np.zeros(3)) for _ in range(8)]
+        asked = [pool.submit(image_measures.cached, "number", make, np.zeros(3)) for _ in range(8)]
     assert [one.result() for one in asked] == [7] * 8
     assert calls == [1]
 
 
-@pytest.mark.usefixtures("_nothing_remembered")
+@pytest.mark.usefixtures("_nothing_cached")
 def test_a_value_that_failed_is_computed_again_and_both_callers_get_the_error() -> None:
     began = threading.Event()
 
@@ -74,20 +74,20 @@ def test_a_value_that_failed_is_computed_again_and_both_callers_get_the_error() 
         raise KeyError("no")
 
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(image_measures.remembered, "number", make)
+        first = pool.submit(image_measures.cached, "number", make)
         until(began)
-        second = pool.submit(image_measures.remembered, "number", make)
+        second = pool.submit(image_measures.cached, "number", make)
         for one in (first, second):
             with pytest.raises(KeyError, match="no"):
                 one.result()
-    assert image_measures.remembered("number", lambda: 8) == 8
+    assert image_measures.cached("number", lambda: 8) == 8
 
 
-@pytest.mark.usefixtures("_nothing_remembered")
+@pytest.mark.usefixtures("_nothing_cached")
 def test_values_are_computed_even_if_older_ones_are_dropped_from_memory() -> None:
     for number in range(3 * image_measures.MOST):
-        assert image_measures.remembered(f"number {number}", lambda number=number: number) == number  # type: ignore[misc]
-    assert len(image_measures._remembered) <= image_measures.MOST
+        assert image_measures.cached(f"number {number}", lambda number=number: number) == number  # type: ignore[misc]
+    assert len(image_measures._cache) <= image_measures.MOST
 
 
 def test_tasks_wait_while_paused() -> None:

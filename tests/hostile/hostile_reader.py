@@ -32,7 +32,7 @@ from grader.notebook.read import read_submission
 from grader.notebook.restore import restore_given
 from grader.notebook.saved_outputs import compare_saved
 from grader.records import CellRun, CellStatus, Evidence, GradeReport, Notebook, Remark, Status
-from grader.report.notebook import make_view
+from grader.report.notebook_view import make_view
 from grader.report.pages import feedback_html, report_html
 from grader.skeleton.exercise.plugin import TwoNumbers
 

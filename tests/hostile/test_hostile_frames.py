@@ -31,7 +31,7 @@ from grader.sandbox.in_box.frames import (
     Cell,
     CellStatus,
     Done,
-    Event,
+    RunnerFault,
     StageEnd,
     StageStatus,
     Unanswered,
@@ -76,7 +76,7 @@ def honest() -> list[Frame]:
         sent += [At(stage=stage), Want(stage), Answer(address, save(arrays)), StageEnd(stage, StageStatus.OK)]
     sent += [
         Unanswered(Address.of("components", "two", "function"), "ValueError: no"),
-        Event("the prelude failed"),
+        RunnerFault("the prelude failed"),
         Done(),
     ]
     return [frame.encode() for frame in sent]

@@ -13,7 +13,7 @@ from PIL import Image
 from report_samples import EVIL, borderline, check, empty, figures, hostile, item, middling, perfect, report_of
 
 from grader.records import LEFT_OUT, CellRun, CellStatus, GradeReport, ItemVerdict, Notebook, Outcome
-from grader.report.notebook import make_view
+from grader.report.notebook_view import make_view
 from grader.report.pages import feedback_html, report_html
 from grader.report.student_text import feedback_text
 

@@ -9,7 +9,7 @@ from report_samples import check, item, report_of
 from grader.notebook.format import normalise
 from grader.records import CellRun, CellStatus, GradeReport, ItemVerdict, Notebook, Outcome
 from grader.report.lost_points import hint_on, item_losses, losses, not_written_anywhere, raised
-from grader.report.notebook import NotebookView, make_view
+from grader.report.notebook_view import NotebookView, make_view
 from grader.report.pages import feedback_html, report_html
 from grader.report.student_text import feedback_text, notebook_name
 from grader.report.tracebacks import place_of_line

@@ -11,7 +11,7 @@ from page_reader import Page
 
 from grader.notebook.clean_cells import clean_cells
 from grader.records import MeasuredValue
-from grader.report.notebook import MOST_CELLS, cells_html, markdown_html, places
+from grader.report.notebook_view import MOST_CELLS, cells_html, markdown_html, places
 from grader.report.pages import level_bar
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from small_exercise import running
 
-from grader.sandbox.backend import ENGINE, Backend
+from grader.sandbox.backend import IN_BOX, Backend
 from grader.sandbox.bubblewrap import Bubblewrap
 from grader.sandbox.in_box.frames import Address
 from grader.sandbox.supervisor import SandboxResult, Supervisor
@@ -40,7 +40,7 @@ def run_script(
         path.chmod(0o755)
         (path / "runner.py").write_text(f"{RUNNER}\n{script}\nsend('done', b'')\n")
         settings = running.rubric(**limits).limits
-        supervisor = Supervisor(backend or Bubblewrap(without), {ENGINE: path}, settings, gpu=False)
+        supervisor = Supervisor(backend or Bubblewrap(without), {IN_BOX: path}, settings, gpu=False)
         return supervisor.supervise(running.plan(), lambda *_: None, lambda _: None)
 
 

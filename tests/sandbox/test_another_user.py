@@ -12,7 +12,7 @@ from small_exercise import running
 
 from grader.errors import BoxError
 from grader.sandbox import box_contents, bubblewrap
-from grader.sandbox.backend import ENGINE
+from grader.sandbox.backend import IN_BOX
 from grader.sandbox.box_user import (
     COUNT,
     FIRST,
@@ -144,7 +144,7 @@ def test_private_files_of_the_grader_are_copied_for_the_box_and_copies_removed(
     for name in ("runner.py", "more/word"):
         (private / name).write_text("import os\nos.write(1, b'nonsense' + open(__file__).read().encode())")
         (private / name).chmod(0o600)
-    run = Supervisor(Bubblewrap(), {ENGINE: private}, running.rubric().limits, gpu=False)
+    run = Supervisor(Bubblewrap(), {IN_BOX: private}, running.rubric().limits, gpu=False)
     assert "of the wrong form" in run.supervise(running.plan(), lambda *_: None, lambda _: None).event
     assert list(temporary.iterdir()) == []
     assert [path.stat().st_mode & 0o777 for path in (private, private / "runner.py")] == [0o700, 0o600]

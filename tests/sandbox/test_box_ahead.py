@@ -10,11 +10,11 @@ import psutil
 import pytest
 from small_exercise import running
 
-from grader.grading import run as engine
 from grader.grading.plan import plan_frame
+from grader.grading.run import IN_BOX_FOLDER, box_pool
 from grader.records import Limits
 from grader.sandbox import supervisor as boxes
-from grader.sandbox.backend import ENGINE, PROBE
+from grader.sandbox.backend import IN_BOX, PROBE
 from grader.sandbox.bubblewrap import Bubblewrap
 from grader.sandbox.in_box.frames import CellStep
 from grader.sandbox.supervisor import Supervisor
@@ -28,7 +28,7 @@ SPOILING = "def {0}(model, steps):\n    model.clear()"
 
 def box() -> tuple[Supervisor, Limits]:
     limits = running.rubric().limits
-    return Supervisor(Bubblewrap(), {ENGINE: engine.ENGINE_FOLDER, PROBE: PROBED}, limits, gpu=False), limits
+    return Supervisor(Bubblewrap(), {IN_BOX: IN_BOX_FOLDER, PROBE: PROBED}, limits, gpu=False), limits
 
 
 def printed(supervisor: Supervisor, limits: Limits, source: str) -> str:
@@ -105,7 +105,7 @@ def test_a_pool_gives_the_box_that_waits_and_ends_the_others(monkeypatch: pytest
     monkeypatch.setattr(boxes, "Supervisor", Counted)
     limits = running.rubric().limits
     before = psutil.Process().num_fds()
-    with engine.box_pool(TwoNumbers(), limits, {}, "bubblewrap") as pool:
+    with box_pool(TwoNumbers(), limits, {}, "bubblewrap") as pool:
         pool.ensure_waiting(1)
         pool.ensure_waiting(3)
         assert printed(pool.take(), limits, "import sys\nprint('numpy' in sys.modules)") == "True\n"
@@ -116,7 +116,7 @@ def test_a_pool_gives_the_box_that_waits_and_ends_the_others(monkeypatch: pytest
 def test_boxes_that_wait_are_ended_by_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     Counted.calls.clear()
     monkeypatch.setattr(boxes, "Supervisor", Counted)
-    pool = engine.box_pool(TwoNumbers(), running.rubric().limits, {}, "bubblewrap")
+    pool = box_pool(TwoNumbers(), running.rubric().limits, {}, "bubblewrap")
     pool.ensure_waiting(1)
     with pytest.raises(KeyError), pool:
         raise KeyError("a notebook that cannot be read")

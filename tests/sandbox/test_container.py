@@ -17,7 +17,7 @@ from grader.records import Status
 from grader.sandbox.backend import Command, Contents
 from grader.sandbox.container import IMAGE_VARIABLE, Container
 from grader.sandbox.isolation import backend_named
-from grader.sandbox.seccomp import engine_profile
+from grader.sandbox.seccomp import container_engine_profile
 
 CONTENTS = {"/box/engine": Path("/somewhere/engine")}
 # Knows one image; runs what a container would run, as it is; removes on request, unless it is told to be stubborn.
@@ -157,7 +157,7 @@ def test_each_engine_is_asked_for_the_gpu_in_its_own_way(engines: Path) -> None:
 def test_the_profile_is_a_file_for_as_long_as_the_box_is(engines: Path) -> None:
     command = built(engines, "docker")
     profile = Path(values(command, "--security-opt")[1].removeprefix("seccomp="))
-    assert json.loads(profile.read_text()) == engine_profile()
+    assert json.loads(profile.read_text()) == container_engine_profile()
     command.end()
     assert not profile.parent.exists()
 

@@ -24,7 +24,7 @@ from grader.records import Evidence, Execution, Limits, Notebook, Status
 from grader.sandbox import gpu
 from grader.sandbox.bubblewrap import Bubblewrap, gpu_arguments
 from grader.sandbox.container import Container
-from grader.sandbox.cuda_driver import IN_BOX, LIBRARY_PATH, find_cuda_driver
+from grader.sandbox.cuda_driver import CUDA_IN_BOX, LIBRARY_PATH, find_cuda_driver
 from grader.sandbox.gpu import VISIBLE, BoxGpu, box_gpu, boxes_get_gpu, gpus
 from grader.sandbox.unconfined import Unconfined
 from grader.skeleton.exercise.plugin import TwoNumbers
@@ -281,7 +281,7 @@ def test_every_backend_tells_its_box(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert (SHARE in variables) is has_gpu, backend.name
         shown = "GPU-00000000-aaaa" if has_gpu else "" if backend.name == "none" else None
         assert variables.get(VISIBLE) == shown, backend.name
-        folder = str(tmp_path / "known") if backend.name == "none" else IN_BOX
+        folder = str(tmp_path / "known") if backend.name == "none" else CUDA_IN_BOX
         assert variables.get(LIBRARY_PATH) == (folder if has_gpu else None), backend.name
         command.end()
 
@@ -297,8 +297,9 @@ def test_a_box_has_the_drivers_libraries_and_nothing_else_of_their_folder(
     machine(tmp_path, monkeypatch, [row(0)])
     known = libraries(tmp_path / "known")
     command = Bubblewrap().command({"/box/engine": tmp_path}, LIMITS, gpu=True)
-    mounted = {inside: out for inside, out in bound(list(command.arguments), "--ro-bind").items() if IN_BOX in inside}
-    assert mounted == {f"{IN_BOX}/{name}": str(known / name) for name in LIBRARIES}
+    bindings = bound(list(command.arguments), "--ro-bind")
+    mounted = {inside: outside for inside, outside in bindings.items() if CUDA_IN_BOX in inside}
+    assert mounted == {f"{CUDA_IN_BOX}/{name}": str(known / name) for name in LIBRARIES}
     assert str(tmp_path / "dev" / "nvidia7") in bound(list(command.arguments), "--dev-bind")
     command.end()
 
@@ -321,7 +322,7 @@ def test_a_container_has_one_gpu_and_the_same_libraries(
     monkeypatch.setenv(VISIBLE, "MIG-a28ad590-3fda-56dd-84fc-0a0b96edc58d")
     command = Container().command({"/box/engine": tmp_path}, LIMITS, gpu=True)
     assert any(word.startswith(asked) for word in command.arguments)
-    assert any(word.endswith(f"destination={IN_BOX}/libcuda.so.1,readonly") for word in command.arguments)
+    assert any(word.endswith(f"destination={CUDA_IN_BOX}/libcuda.so.1,readonly") for word in command.arguments)
     command.end()
 
 
@@ -343,7 +344,7 @@ def test_libraries_named_by_the_caller_come_before_those_of_the_loader(
     assert (driver := find_cuda_driver()) is not None
     assert driver.folder == named
     assert [path.name for path in driver.files] == sorted(LIBRARIES)
-    assert driver.environment() == {LIBRARY_PATH: IN_BOX}
+    assert driver.environment() == {LIBRARY_PATH: CUDA_IN_BOX}
 
 
 def test_libraries_that_the_loader_finds_in_the_system_are_not_mounted(

@@ -17,9 +17,9 @@ from small_exercise import running
 from grader.cli import screen as screens
 from grader.cli.screen import Screen
 from grader.grading.live_line import PACE_S, LiveLine
-from grader.grading.run import ENGINE_FOLDER
+from grader.grading.run import IN_BOX_FOLDER
 from grader.records import CellStatus
-from grader.sandbox.backend import ENGINE, PROBE
+from grader.sandbox.backend import IN_BOX, PROBE
 from grader.sandbox.bubblewrap import Bubblewrap
 from grader.sandbox.in_box.frames import At, CellStep, Printed
 from grader.sandbox.received_frames import Inbox
@@ -31,7 +31,7 @@ SLOW = "import sys, time\n{}\nsys.stdout.flush()\ntime.sleep(4.5)"
 def run_cell(source: str, frames: list[At | Printed]) -> SandboxResult:
     """A cell has run in a real box."""
     limits = running.rubric().limits
-    supervisor = Supervisor(Bubblewrap(), {ENGINE: ENGINE_FOLDER, PROBE: ENGINE_FOLDER / "stubs"}, limits, gpu=False)
+    supervisor = Supervisor(Bubblewrap(), {IN_BOX: IN_BOX_FOLDER, PROBE: IN_BOX_FOLDER / "stubs"}, limits, gpu=False)
     return supervisor.supervise(running.plan(CellStep(0, source, 60)), lambda *_: None, frames.append)
 
 

@@ -15,7 +15,7 @@ from small_exercise import running
 from grader.errors import BoxError
 from grader.records import Status
 from grader.sandbox import own_user
-from grader.sandbox.backend import ENGINE
+from grader.sandbox.backend import IN_BOX
 from grader.sandbox.in_box.frames import Address
 from grader.sandbox.own_user import OwnUser
 from grader.sandbox.supervisor import Supervisor
@@ -29,7 +29,7 @@ def test_private_files_of_the_grader_are_copied_for_the_box(tmp_path: Path) -> N
     (tmp_path / "runner.py").write_text("import os\nos.write(1, b'nonsense ' + os.environ['BOX_ENGINE'].encode())")
     for path in (tmp_path, tmp_path / "runner.py"):
         path.chmod(0o700)
-    run = Supervisor(OwnUser(), {ENGINE: tmp_path}, running.rubric().limits, gpu=False)
+    run = Supervisor(OwnUser(), {IN_BOX: tmp_path}, running.rubric().limits, gpu=False)
     copy = run._command.environment["BOX_ENGINE"]
     assert Path(copy, "runner.py").stat().st_uid == 0
     assert stat.S_IMODE(Path(copy, "runner.py").stat().st_mode) == 0o640

@@ -20,7 +20,7 @@ from grader.sandbox.seccomp import (
     NEWEST,
     PRETENDED_OWN,
     X32,
-    engine_profile,
+    container_engine_profile,
     error_of,
     kernel_filter,
 )
@@ -109,8 +109,8 @@ def test_another_machine_has_no_filter() -> None:
     assert kernel_filter("riscv64") is None
 
 
-def test_the_engines_profile_denies_the_same_calls() -> None:
-    profile = json.loads(json.dumps(engine_profile()))
+def test_the_container_engines_profile_denies_the_same_calls() -> None:
+    profile = json.loads(json.dumps(container_engine_profile()))
     rules = profile["syscalls"]
     assert profile["defaultAction"] == "SCMP_ACT_ALLOW"
     denied = {name: rule["errnoRet"] for rule in rules if "args" not in rule for name in rule["names"]}
@@ -119,7 +119,7 @@ def test_the_engines_profile_denies_the_same_calls() -> None:
 
 
 def holds(condition: dict[str, Any], value: int) -> bool:
-    """Whether an engine would take an argument for one of the rule's."""
+    """Whether a container engine would take an argument for one of the rule's."""
     operand = condition["value"]
     if condition["op"] == "SCMP_CMP_MASKED_EQ":
         return bool(value & operand == condition["valueTwo"])
@@ -127,11 +127,11 @@ def holds(condition: dict[str, Any], value: int) -> bool:
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
-def test_the_engines_profile_and_the_program_agree_on_arguments(name: str) -> None:
+def test_the_container_engines_profile_and_the_program_agree_on_arguments(name: str) -> None:
     argument = ARGUMENTS[name]
     number = argument.numbers[0]
     assert number is not None
-    rules = [rule["args"][0] for rule in engine_profile()["syscalls"] if rule["names"] == [name]]
+    rules = [rule["args"][0] for rule in container_engine_profile()["syscalls"] if rule["names"] == [name]]
     values = [*range(64), *argument.values, *(1 << bit for bit in range(32)), THREAD, FORK, FORK | NEW_USER]
     for value in values:
         arguments = [0] * argument.index + [value]

@@ -13,7 +13,7 @@ from small_exercise import running
 from grader.errors import BoxError
 from grader.records import Limits, Status
 from grader.sandbox.backend import Command, Contents
-from grader.sandbox.in_box.frames import Address, Answer, At, Event, Stage, StageEnd, Unanswered
+from grader.sandbox.in_box.frames import Address, Answer, At, RunnerFault, Stage, StageEnd, Unanswered
 from grader.sandbox.isolation import backend_named
 from grader.sandbox.received_frames import Inbox
 from grader.sandbox.supervisor import SandboxResult, Supervisor
@@ -118,7 +118,7 @@ def test_hostile_frames_are_counted_or_cleaned_and_never_raise() -> None:
         ("at", b"7"),
         ("unanswered/a/b/c", b'{"error": {"a": 1}}'),
         ("stage/" + "s" * 150, b'{"status": 5}'),
-        ("event", b'{"ours": null}'),
+        ("fault", b'{"message": null}'),
         ("unknown/kind", b"{}"),
     ]
     for name, data in frames:
@@ -132,7 +132,7 @@ def test_text_of_the_box_can_be_printed_and_written() -> None:
     box.put("unanswered/s.t/q", b'{"error": "a\\ud800b\\u001b[31mc\\nd\\u202ee"}')
     box.put("at", b'{"stage": "\\u001b]0;title\\u0007"}')
     assert box.running == At()
-    box.put("event", b'{"ours": "\\u001b]0;title\\u0007"}')
+    box.put("fault", b'{"message": "\\u001b]0;title\\u0007"}')
     box.put("cell/1", b'{"status": "error", "seconds": 1, "error": "' + b"e" * 5000 + b'"}')
     assert box.unanswered[Address("s.t/q")].error == "a b [31mc d e"
     assert box.faults == ["]0;title"]
@@ -170,11 +170,11 @@ def test_frames_of_a_box_are_limited_in_bytes_and_number() -> None:
         box.put(f"answer/s.t/{n}", b"")
         box.put(f"unanswered/s.t/n{n}", b"{}")
         box.put(f"stage/s.{n}", b'{"status": "ok"}')
-        box.put("event", b"{}")
+        box.put("fault", b"{}")
     assert len(box.answers) == Answer.bound.frames == 1000
     assert len(box.unanswered) == Unanswered.bound.frames == 1000
     assert len(box.stages) == StageEnd.bound.frames == 1000
-    assert len(box.faults) == Event.bound.frames == 20
+    assert len(box.faults) == RunnerFault.bound.frames == 20
     box = inbox(evidence_mb=1)
     box.put("answer/s.t/0", b"x" * 600_000)
     box.put("answer/s.t/1", b"x" * 600_000)

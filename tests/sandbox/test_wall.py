@@ -246,7 +246,7 @@ def test_training_that_kills_its_runner_costs_what_it_trains() -> None:
 
 
 def test_a_box_that_does_not_start_is_our_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("grader.grading.run.ENGINE_FOLDER", tmp_path)
+    monkeypatch.setattr("grader.grading.run.IN_BOX_FOLDER", tmp_path)
     run = running.run()
     assert run.execution.status is Status.BOX_ERROR
     assert {fault.blame for fault in run.evidence.faults.values()} == {"ours"}

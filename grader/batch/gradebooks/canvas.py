@@ -67,7 +67,7 @@ def remarks(rows: Sequence[GradebookRow], settings: GradebookSettings) -> tuple[
 
 def _from_canvas(row: GradebookRow) -> bool:
     """Whether the submission was downloaded from Canvas."""
-    return row.handed_in is not None and bool(canvas_file(row.handed_in.shown.partition(": ")[0].rpartition("/")[2]))
+    return row.submission is not None and bool(canvas_file(row.submission.shown.partition(": ")[0].rpartition("/")[2]))
 
 
 def _of_canvas(row: GradebookRow) -> bool:

@@ -133,5 +133,5 @@ def _identifier(row: GradebookRow) -> str:
     """ "Participant 4002", from Moodle's worksheet or the name of the downloaded folder."""
     if _IDENTIFIER.fullmatch(identifier := column(row, "identifier")):
         return identifier
-    downloaded = _DOWNLOADED.match(row.handed_in.shown) if row.handed_in else None
+    downloaded = _DOWNLOADED.match(row.submission.shown) if row.submission else None
     return f"Participant {downloaded[1]}" if downloaded else ""

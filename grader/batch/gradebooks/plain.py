@@ -50,7 +50,7 @@ def _who(row: GradebookRow, most_of_class: int, settings: GradebookSettings) -> 
 def _late(row: GradebookRow, settings: GradebookSettings) -> list[str | Decimal]:
     """The time of submission, if known, the days late, the penalty and the points after it."""
     late = row.report.late if row.report else None
-    when = late.handed_in if late else row.handed_in.when.isoformat() if row.handed_in and row.handed_in.when else ""
+    when = late.handed_in if late else row.submission.when.isoformat() if row.submission and row.submission.when else ""
     if row.report is None:
         return [cell(when), "", "", _number(points(row, settings))]
     numbers = (penalty_milli(row.report), counted_milli(row.report))
@@ -67,7 +67,7 @@ def _earned(row: GradebookRow, items: Sequence[str]) -> list[str | Decimal]:
 def _what(row: GradebookRow) -> list[str | Decimal]:
     """The reason of the state, the remarks, the overrides, and the file."""
     report = row.report
-    remarks = (row.handed_in.remarks if row.handed_in else ()) + (report.remarks if report else ())
+    remarks = (row.submission.remarks if row.submission else ()) + (report.remarks if report else ())
     of_review = reasons_for_person(report) if report and row.state is StudentState.LOOK else ()
     reasons = dict.fromkeys(filter(None, (row.reason, *of_review)))
     overridden = [item.id for item in report.items if item.override] if report else []
@@ -77,7 +77,7 @@ def _what(row: GradebookRow) -> list[str | Decimal]:
         Decimal(len(overridden)) if report else "",
         cell(", ".join(overridden)),
         _joined(remark for remark in remarks if remark.kind in OF_THE_FILE),
-        cell(row.handed_in.shown) if row.handed_in else "",
+        cell(row.submission.shown) if row.submission else "",
     ]
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from grader.batch.class_records import STATE_WORDS, GradebookRow, StudentState, counted
 from grader.batch.gradebooks.entries import extent_of, out_of, sort_key
-from grader.batch.progress import clock
+from grader.batch.progress import in_two_units
 from grader.batch.similar import SMALL, SimilarPair, most_sharing
 from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome, Rubric
 from grader.report.html_page import html_page
@@ -71,7 +71,7 @@ def class_page(
     ordered = sorted(rows, key=sort_key)
     graded = [row for row in rows if row.report is not None]
     bars, strangers, shared = histogram(rows, rubric), _strangers(rows), shared_remarks(rows)
-    compared = sum(row.handed_in is not None and row.state is not StudentState.REFUSED for row in rows)
+    compared = sum(row.submission is not None and row.state is not StudentState.REFUSED for row in rows)
     return html_page(
         "grader.batch.page/class.html.j2",
         ("grader.batch.page/class.css",),
@@ -104,7 +104,7 @@ def class_page(
         seconds=[row.report.wall_s for row in graded if row.report],
         STATES=STATE_WORDS,
         NOT_ON_ROSTER=NOT_ON_ROSTER,
-        clock=clock,
+        in_two_units=in_two_units,
         flags=lambda row: _flags(row, strangers, shared),
         lost_checks=_lost_checks,
         mean=statistics.fmean,

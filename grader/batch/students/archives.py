@@ -12,7 +12,6 @@ import math
 import re
 import stat
 import tarfile
-import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
+from grader.batch.students.files import File, Places, composed
 from grader.batch.students.gradescope_export import MAX_BYTES, METADATA
 from grader.errors import one_line
 from grader.store.files import write_atomically
@@ -38,57 +38,7 @@ UTF8 = 0x800  # the flag of a zip member with a UTF-8 name
 SUFFIXES = (".zip", ".tar.gz", ".tgz", ".tar")
 NOTEBOOK_SUFFIXES = (".ipynb",)
 METADATA_FILES = {METADATA}  # the file with a system's list of submitters
-_SUFFIX = re.compile(r"(?:\.tar|\.ipynb)?\.[A-Za-z0-9]{1,6}$", re.IGNORECASE)
 _ODD = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\\:*?\"<>|]")
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """A file of a download: its place there, and the path of its content; None for a file that is not needed."""
-
-    parts: tuple[str, ...]  # folders and name as in the download, made safe
-    path: Path | None
-    changed: float = 0.0  # seconds since 1970
-    problem: str = ""  # why it cannot be used, in a few words
-    section: str = ""  # its folder or archive, in a class that is split into several
-    twin: bool = False  # another file's place differs only in how letters are encoded, so one got a number
-
-    @property
-    def place(self) -> str:
-        """The file's place in the download, for display."""
-        return "/".join(filter(None, (self.section, *self.parts)))
-
-    @property
-    def name(self) -> str:
-        """The file's name without the folders."""
-        return self.parts[-1]
-
-
-class Places:
-    """Gives each file a place in composed letters (NFC), as which systems and rosters write names.
-
-    macOS writes decomposed letters (NFD), so a folder may hold two names that look the same. The second gets a number,
-    "name (2).ipynb": no file replaces another.
-    """
-
-    def __init__(self) -> None:
-        self._raw: dict[tuple[str, ...], str] = {}
-
-    def place(self, raw: str, parts: tuple[str, ...]) -> tuple[tuple[str, ...], bool]:
-        """The parts, numbered if they are another file's, and whether they are; `raw` is the path as stored."""
-        *folders, name = (composed(part) for part in parts)
-        suffix = _SUFFIX.search(name)
-        end = suffix.start() if suffix and suffix.start() else len(name)
-        own, number = (*folders, name), 1
-        while self._raw.setdefault(own, raw) != raw:
-            number += 1
-            own = (*folders, f"{name[:end]} ({number}){name[end:]}")
-        return own, number > 1
-
-
-def composed(text: str) -> str:
-    """The text with each accented letter as one character (NFC), whatever the system that wrote it."""
-    return unicodedata.normalize("NFC", text)
 
 
 class UnusableArchive(Exception):
@@ -119,15 +69,15 @@ def unpack(archive: Path, into: Path, *, max_mb: float, total_mb: float, nested:
     files, bytes_left, count = [], total_mb * 1e6, 0
     suffixes = NOTEBOOK_SUFFIXES + (SUFFIXES if nested else ())
     with _members(archive, total_mb) as members:
-        for member, parts, twin in members:
-            is_metadata = nested and parts[-1] in METADATA_FILES  # ignored in a student's own archive
-            if not is_metadata and not parts[-1].lower().endswith(suffixes):
-                files.append(File(parts, None, member.changed, twin=twin))
+        for member, path_parts, twin in members:
+            is_metadata = nested and path_parts[-1] in METADATA_FILES  # ignored in a student's own archive
+            if not is_metadata and not path_parts[-1].lower().endswith(suffixes):
+                files.append(File(path_parts, None, member.changed, twin=twin))
                 continue
             if not member.plain:
-                files.append(File(parts, None, member.changed, ODD_MEMBER, twin=twin))
+                files.append(File(path_parts, None, member.changed, ODD_MEMBER, twin=twin))
                 continue
-            limit = MAX_BYTES if is_metadata else max_mb * 1e6 * (4 if is_archive(parts[-1]) else 1)
+            limit = MAX_BYTES if is_metadata else max_mb * 1e6 * (4 if is_archive(path_parts[-1]) else 1)
             count += 1
             if count > MAX_NOTEBOOKS and not nested:
                 raise UnusableArchive(f"holds more than {MAX_NOTEBOOKS} notebooks")
@@ -135,12 +85,12 @@ def unpack(archive: Path, into: Path, *, max_mb: float, total_mb: float, nested:
             bytes_left -= size
             if bytes_left <= 0:
                 raise UnusableArchive(f"holds more than {total_mb:g} MB")
-            path = _place(into, member.name, parts[-1])
+            path = _place(into, member.name, path_parts[-1])
             if not problem:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 if not path.exists() or path.read_bytes() != data:
                     write_atomically(path, data)
-            files.append(File(parts, None if problem else path, member.changed, problem, twin=twin))
+            files.append(File(path_parts, None if problem else path, member.changed, problem, twin=twin))
     return files
 
 
@@ -151,7 +101,7 @@ def list_files(archive: Path, *, total_mb: float) -> list[File]:
         UnusableArchive: if it is not an archive, or exceeds the limits.
     """
     with _members(archive, total_mb) as members:
-        return [File(parts, None, member.changed, twin=twin) for member, parts, twin in members]
+        return [File(path_parts, None, member.changed, twin=twin) for member, path_parts, twin in members]
 
 
 @contextmanager
@@ -175,11 +125,11 @@ def _safe_members(members: Iterator[_Member]) -> Iterator[tuple[_Member, tuple[s
     for number, member in enumerate(members):
         if number >= MAX_MEMBERS:
             raise UnusableArchive(f"holds more than {MAX_MEMBERS} files")
-        if parts := _parts(member.name):
-            yield member, *places.place(member.name, parts)
+        if path_parts := _path_parts(member.name):
+            yield member, *places.place(member.name, path_parts)
 
 
-def _parts(name: str) -> tuple[str, ...]:
+def _path_parts(name: str) -> tuple[str, ...]:
     """The folders and the name, made safe; empty for a path that leads out of the archive's folder."""
     pieces = [piece for piece in re.split(r"[/\\]", name) if piece not in {"", "."}]
     absolute = name[:1] in {"/", "\\"} or re.match(r"[A-Za-z]:", name)

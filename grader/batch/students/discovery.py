@@ -12,12 +12,12 @@ from datetime import datetime
 from pathlib import Path
 
 from grader.batch.class_records import ClassSubmission, Student
-from grader.batch.students.archives import File, UnusableArchive, component, is_archive, list_files, unpack
+from grader.batch.students.archives import UnusableArchive, component, is_archive, list_files, unpack
 from grader.batch.students.course_words import folded
-from grader.batch.students.folders import files_below
+from grader.batch.students.files import File, files_below
 from grader.batch.students.layouts import ASIDE, Layout, Owner, ignored, is_work, layout_of
 from grader.batch.students.matching import StudentMatch, is_nobodys, match_name, matches
-from grader.batch.students.roster import Roster, handed_in_at
+from grader.batch.students.roster import Roster, submitted_at
 from grader.batch.students.selection import MAX_READ, TemplateCode, Work, choose, is_solved, plain_name, template_code
 from grader.batch.students.wrappers import CLASS_MB, Opening, sections, unwrap
 from grader.errors import GraderError, short_path
@@ -39,7 +39,7 @@ LONGEST_KEY = 60
 class Discovery:
     """A class as found in the download."""
 
-    handed_in: tuple[ClassSubmission, ...]  # by key
+    submissions: tuple[ClassSubmission, ...]  # by key
     missing: tuple[Student, ...]  # on the roster, without a submission
     layout: str
     remarks: tuple[str, ...] = ()  # sentences for staff
@@ -118,18 +118,20 @@ def find(
     usable = [pile for pile in submitted if not _is_handed_out(pile, handout)] or submitted
     keys = _keys({pile.identity: pile.key_parts for pile in usable}, roster)
     keyed = sorted(((keys[pile.identity], pile) for pile in usable), key=lambda pair: pair[0])
-    handed_in = tuple(_submission(key, pile, unpacked / key, handout, has_roster=bool(roster)) for key, pile in keyed)
+    class_submissions = tuple(
+        _submission(key, pile, unpacked / key, handout, has_roster=bool(roster)) for key, pile in keyed
+    )
     of_layouts = [remark for layout in layouts.values() for remark in layout.remarks]
-    if not handed_in:
+    if not class_submissions:
         layout_words = "; ".join(["found none", *of_layouts])
         raise GraderError(
             f"{path_text}: expected notebooks (.ipynb), folders with notebooks, or a download; {layout_words}"
         )
-    present = {student.id for one in handed_in for student in one.students}
+    present = {student.id for one in class_submissions for student in one.students}
     missing = tuple(s for s in (roster.students if roster else ()) if s.id not in present)
     leftover = [pile for pile in piles if pile not in usable]
     remarks = (*of_layouts, *_match_remarks(usable, roster), *_one_pile_remark(usable), *_leftover_remark(leftover))
-    return Discovery(handed_in, missing, _in_words(layouts), remarks)
+    return Discovery(class_submissions, missing, _in_words(layouts), remarks)
 
 
 def _opening(unpacked: Path, roster: Roster | None, template: Path | None, max_mb: float) -> Opening:
@@ -194,7 +196,7 @@ def alone(
     """
     if not folder.is_dir():
         raise GraderError(f"{short_path(folder)}: no such folder; expected one submission's files")
-    files = [file for file in sorted(files_below(folder), key=lambda file: file.parts) if not ignored(file)]
+    files = [file for file in sorted(files_below(folder), key=lambda file: file.path_parts) if not ignored(file)]
     if not files:
         return ClassSubmission("submission", folder, "", refused="nothing was submitted")
     owner = Owner("submission")
@@ -205,7 +207,7 @@ def alone(
 
 def _files(submissions: Path, unpacked: Path, path_text: str, max_mb: float) -> list[File]:
     if submissions.is_dir():
-        return sorted(files_below(submissions), key=lambda file: file.parts)
+        return sorted(files_below(submissions), key=lambda file: file.path_parts)
     if not submissions.exists():
         raise GraderError(f"{path_text}: no such folder; expected a folder of notebooks or a downloaded archive")
     if not is_archive(submissions.name):
@@ -216,7 +218,7 @@ def _files(submissions: Path, unpacked: Path, path_text: str, max_mb: float) -> 
         files = unpack(submissions, unpacked / "download", max_mb=max_mb, total_mb=CLASS_MB, nested=True)
     except UnusableArchive as reason:
         raise GraderError(f"{path_text}: {reason}; download it again") from None
-    return sorted(files, key=lambda file: file.parts)
+    return sorted(files, key=lambda file: file.path_parts)
 
 
 def _handout(file_owners: Sequence[tuple[File, Owner]], template: Path | None, max_mb: float) -> _Handout:
@@ -257,7 +259,7 @@ def _together(piles: Sequence[_Pile]) -> list[_Pile]:
     """Joins piles of the same files, and piles of a group's members with the same work, into one team each."""
     teams: dict[Hashable, list[_Pile]] = {}
     for pile in piles:
-        files = frozenset((file.section, *file.parts) for file, _ in pile.files)
+        files = frozenset((file.section, *file.path_parts) for file, _ in pile.files)
         teams.setdefault(_of_group(pile) or files, []).append(pile)
     for first, *others in teams.values():
         first.others = others
@@ -278,7 +280,7 @@ def _content(file: File) -> str:
     try:
         return hashlib.sha256(file_bytes(file.path, MOST_COMPARED)).hexdigest() if file.path else file.problem
     except Unreadable:
-        return "/".join(file.parts)  # equal to no other file
+        return "/".join(file.path_parts)  # equal to no other file
 
 
 def _keys(people: Mapping[str, tuple[Student | None, str]], roster: Roster | None) -> dict[str, str]:
@@ -319,17 +321,17 @@ def _digest(text: str) -> str:
 
 def _is_submission(pile: _Pile, layouts: Mapping[str, Layout]) -> bool:
     """Whether the pile is a submission, and not a file that lies beside submissions."""
-    files = [file for file, _ in pile.files if not ignored(file) or "checkpoint" in "/".join(file.parts)]
+    files = [file for file, _ in pile.files if not ignored(file) or "checkpoint" in "/".join(file.path_parts)]
     if files and (pile.match.student or pile.owner.number):
         return True
     flat = {name for name, layout in layouts.items() if layout.flat and (name or len(layouts) == 1)}
-    return any(is_work(file) or len(file.parts) > 1 or _is_attempt(file, file.section in flat) for file in files)
+    return any(is_work(file) or len(file.path_parts) > 1 or _is_attempt(file, file.section in flat) for file in files)
 
 
 def _is_handed_out(pile: _Pile, handout: _Handout) -> bool:
     """Whether the pile is only the template, left beside the submissions."""
     file, _ = pile.files[0]
-    alone = len(pile.files) == len(file.parts) == 1 and pile.match == StudentMatch() and not file.problem
+    alone = len(pile.files) == len(file.path_parts) == 1 and pile.match == StudentMatch() and not file.problem
     is_usual_name = plain_name(file.name) == handout.name and bool(handout.template.tasks)
     return alone and is_usual_name and not is_solved(file, handout.template, handout.max_mb)
 
@@ -360,7 +362,7 @@ def _match_remarks(piles: Sequence[_Pile], roster: Roster | None) -> tuple[str, 
 
 def _one_pile_remark(piles: Sequence[_Pile]) -> tuple[str, ...]:
     """A remark that several files were taken for one submission, only because of the folder around them."""
-    names = sorted(plain(file.name, 60) for pile in piles for file, _ in pile.files if len(file.parts) == 2)
+    names = sorted(plain(file.name, 60) for pile in piles for file, _ in pile.files if len(file.path_parts) == 2)
     if len(piles) > 1 or len(names) < 2 or piles[0].match.student or piles[0].owner.number:
         return ()
     return (f"all files were taken for one submission, {plain(piles[0].owner.name, 60)}: {listed(names)}",)
@@ -420,7 +422,7 @@ def _submission(key: str, pile: _Pile, into: Path, handout: _Handout, *, has_ros
 
 def _when(pile: _Pile, *owners: Owner) -> datetime | None:
     """The time of submission, from the download or else from the roster."""
-    times = (*(owner.when for owner in owners), *map(handed_in_at, pile.students))
+    times = (*(owner.when for owner in owners), *map(submitted_at, pile.students))
     return next(filter(None, times), None)
 
 

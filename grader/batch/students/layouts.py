@@ -38,8 +38,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from grader.batch.class_records import Student
-from grader.batch.students.archives import SUFFIXES, File, is_archive
+from grader.batch.students.archives import SUFFIXES, is_archive
 from grader.batch.students.course_words import when_of
+from grader.batch.students.files import File
 from grader.batch.students.gradescope_export import METADATA, Submitter, read_submitters
 from grader.batch.students.roster import ClueKind
 from grader.report.text import listed, plain
@@ -127,12 +128,12 @@ class Layout:
 
 def ignored(file: File) -> bool:
     """Whether a program made the file: checkpoints, or leftovers of archivers and editors."""
-    return any(part in _LEFT_IN for part in file.parts[:-1]) or _litter(file.name)
+    return any(part in _LEFT_IN for part in file.path_parts[:-1]) or _litter(file.name)
 
 
 def left_at_root(file: File) -> bool:
     """Whether the file is a leftover, as in `ignored`, at the root of a download."""
-    return file.parts[0] in _LEFT_IN or (len(file.parts) == 1 and _litter(file.name))
+    return file.path_parts[0] in _LEFT_IN or (len(file.path_parts) == 1 and _litter(file.name))
 
 
 def is_systems(name: str) -> bool:
@@ -155,15 +156,17 @@ def stem_of(name: str) -> str:
 
 def layout_of(files: Sequence[File]) -> Layout:
     """The layout of the download with these files; the first part of each is an entry at the root."""
-    export = next((file for file in files if file.parts == (METADATA,)), None)
-    exported = export and any(len(file.parts) > 1 and _GRADESCOPE.fullmatch(file.parts[0]) for file in files)
+    export = next((file for file in files if file.path_parts == (METADATA,)), None)
+    exported = export and any(len(file.path_parts) > 1 and _GRADESCOPE.fullmatch(file.path_parts[0]) for file in files)
     if export and exported:
         submitters, remarks = _submitters(export)
         everybody = [_student(submitter) for people in submitters.values() for submitter in people]
         students = {student.id: student for student in everybody if student.id}
         return Layout("Gradescope's export", _gradescope(submitters), remarks, students=tuple(students.values()))
-    with_work = {file.parts[0] for file in files if is_work(file)} - _OF_NBGRADER or {file.parts[0] for file in files}
-    if with_work == {SUBMITTED} and any(file.parts[0] == SUBMITTED and len(file.parts) > 2 for file in files):
+    with_work = {file.path_parts[0] for file in files if is_work(file)} - _OF_NBGRADER or {
+        file.path_parts[0] for file in files
+    }
+    if with_work == {SUBMITTED} and any(file.path_parts[0] == SUBMITTED and len(file.path_parts) > 2 for file in files):
         return Layout("nbgrader's folder of submissions", _nbgrader(files))
     if with_work <= {TEAMS_SUBMITTED, TEAMS_WORKING} and is_teams(files):
         return Layout("Microsoft Teams' folders of student work", _of_teams, _never_submitted(files))
@@ -186,8 +189,8 @@ def _submitters(export: File) -> tuple[Mapping[str, tuple[Submitter, ...]], tupl
 
 def _gradescope(submitters: Mapping[str, tuple[Submitter, ...]]) -> Owners:
     def owners(file: File) -> tuple[Owner, ...]:
-        entry = file.parts[0]
-        if file.parts == (METADATA,):
+        entry = file.path_parts[0]
+        if file.path_parts == (METADATA,):
             return ()
         if entry not in submitters:
             return (Owner(entry, number=entry, name=entry),)
@@ -218,13 +221,19 @@ def _submitter(entry: str, submitter: Submitter) -> Owner:
 
 def _nbgrader(files: Sequence[File]) -> Owners:
     """The student's folder, and the time that nbgrader writes into it; only files in `submitted` have owners."""
-    stamps = {file.parts[:3]: file for file in files if file.parts[3:] == (STAMP,) and file.parts[0] == SUBMITTED}
+    stamps = {
+        file.path_parts[:3]: file
+        for file in files
+        if file.path_parts[3:] == (STAMP,) and file.path_parts[0] == SUBMITTED
+    }
     times = {place: _stamp(file) for place, file in stamps.items()}
 
     def owners(file: File) -> tuple[Owner, ...]:
-        if file.parts[0] != SUBMITTED or len(file.parts) < 2:
+        if file.path_parts[0] != SUBMITTED or len(file.path_parts) < 2:
             return ()
-        return tuple(replace(owner, when=times.get(file.parts[:3])) for owner in _named_by_person(file.parts[1:]))
+        return tuple(
+            replace(owner, when=times.get(file.path_parts[:3])) for owner in _named_by_person(file.path_parts[1:])
+        )
 
     return owners
 
@@ -239,40 +248,40 @@ def _stamp(file: File) -> datetime | None:
 def is_teams(files: Iterable[File]) -> bool:
     """Whether the files are Microsoft Teams', by their folders for each student and assignment."""
     return any(
-        bool(_version(file)) if file.parts[0] == TEAMS_SUBMITTED else len(file.parts) > 3
+        bool(_version(file)) if file.path_parts[0] == TEAMS_SUBMITTED else len(file.path_parts) > 3
         for file in files
-        if file.parts[0] in {TEAMS_SUBMITTED, TEAMS_WORKING}
+        if file.path_parts[0] in {TEAMS_SUBMITTED, TEAMS_WORKING}
     )
 
 
 def _version(file: File) -> int:
     """The number in `Submitted files/Full name/assignment/Version 2/vae.ipynb`; 0 in other places."""
-    match = re.fullmatch(r"Version (\d{1,6})", file.parts[3]) if len(file.parts) > 4 else None
+    match = re.fullmatch(r"Version (\d{1,6})", file.path_parts[3]) if len(file.path_parts) > 4 else None
     return int(match[1]) if match else 0
 
 
 def _of_teams(file: File) -> tuple[Owner, ...]:
     """The student's folder and the version; no owner for a working file, which was not submitted."""
-    if file.parts[0] != TEAMS_SUBMITTED or len(file.parts) < 3:
+    if file.path_parts[0] != TEAMS_SUBMITTED or len(file.path_parts) < 3:
         return ()
     version = _version(file)
-    return tuple(replace(owner, order=version, attempt=version) for owner in _named_by_person(file.parts[1:]))
+    return tuple(replace(owner, order=version, attempt=version) for owner in _named_by_person(file.path_parts[1:]))
 
 
 def _never_submitted(files: Sequence[File]) -> tuple[str, ...]:
     """A remark on students who only have working files."""
     students_of: dict[str, set[str]] = {TEAMS_SUBMITTED: set(), TEAMS_WORKING: set()}
     for file in files:
-        if file.parts[0] in students_of and len(file.parts) > 2:
-            students_of[file.parts[0]].add(file.parts[1])
+        if file.path_parts[0] in students_of and len(file.path_parts) > 2:
+            students_of[file.path_parts[0]].add(file.path_parts[1])
     names = sorted(plain(name, 60) for name in students_of[TEAMS_WORKING] - students_of[TEAMS_SUBMITTED])
     return (f"working files are not submissions; no submitted files by {listed(names)}",) if names else ()
 
 
 def _by_entries(files: Sequence[File]) -> Layout:
     """Each folder on its own, and each file by the systems of most files; else a name given by a person."""
-    entries = {file.parts[0] for file in files}
-    flat = {file.name for file in files if len(file.parts) == 1}
+    entries = {file.path_parts[0] for file in files}
+    flat = {file.name for file in files if len(file.path_parts) == 1}
     of_files = _systems_of_files(flat)
     system_of = {entry: system for entry in sorted(entries - flat) if (system := _system(entry, flat=False))}
     system_of |= {name: system for name, (system, _) in of_files.items() if system}
@@ -282,14 +291,14 @@ def _by_entries(files: Sequence[File]) -> Layout:
     of_nbgrader = _nbgrader(files)
 
     def owners(file: File) -> tuple[Owner, ...]:
-        entry = file.parts[0]
+        entry = file.path_parts[0]
         if entry in system_of:
             return (system_of[entry].owner(entry, file),)
-        if len(file.parts) == 1 and file.name in of_canvas:
+        if len(file.path_parts) == 1 and file.name in of_canvas:
             return (_of_canvas(of_canvas[file.name], file_names),)
-        if entry == SUBMITTED and len(file.parts) > 1:
+        if entry == SUBMITTED and len(file.path_parts) > 1:
             return of_nbgrader(file)
-        return _named_by_person(file.parts)
+        return _named_by_person(file.path_parts)
 
     systems = Counter(system.words for system in system_of.values())
     systems["Canvas's download"] = len(of_canvas)
@@ -350,7 +359,7 @@ def _of_moodle(entry: str, file: File) -> Owner:
     match = _fully(_MOODLE, entry)
     name, number = match["name"], match["id"] or ""
     clues = (Clue(ClueKind.PARTICIPANT, number), Clue(ClueKind.NAME, name))
-    file_name = file.name if len(file.parts) > 1 else match["rest"] or file.name
+    file_name = file.name if len(file.path_parts) > 1 else match["rest"] or file.name
     identity, before = "_".join(filter(None, (name, number))), name.rpartition(" - ")[0]
     return Owner(identity, clues, number=number or name, name=name, before=before, file_name=file_name)
 

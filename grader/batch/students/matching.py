@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from grader.batch.class_records import Student
-from grader.batch.students.archives import composed
 from grader.batch.students.course_words import COPY_OF, folded
+from grader.batch.students.files import composed
 from grader.batch.students.layouts import Clue, Owner, stem_of
 from grader.batch.students.roster import ClueKind, Roster, exact, name_words, participant_word, spelled
 

@@ -35,7 +35,7 @@ LOGINS = ("username", "sisloginid", "netid", "user", "login", "githubusername")
 LARGEST_TEAM = 12  # a group of more is a section of the course
 OF_CANVAS = {"id", "sisloginid"}  # in Canvas's exported gradebook, `ID` is Canvas's own number of the user
 OUT_OF = {"maxpoints", "maximumgrade"}  # columns of Gradescope and Moodle, for one assignment
-HANDED_IN_AT = ("lastmodifiedsubmission", "submissiontime", "submissiondate")  # Moodle's, Gradescope's, Sakai's
+SUBMITTED_AT = ("lastmodifiedsubmission", "submissiontime", "submissiondate")  # Moodle's, Gradescope's, Sakai's
 OUT_OF_GRADESCOPE = " - Max Points"  # in its gradebook of a course, after an assignment's name
 OUT_OF_ROW = "points possible"  # Canvas's second or third row
 # "Participant 4002" in Moodle's grading worksheet, its only name in blind marking; an id in GitHub Classroom's roster.
@@ -121,10 +121,10 @@ class Roster:
         return {kind: {key: frozenset(ids) for key, ids in keys.items()} for kind, keys in ids_of.items()}
 
 
-def handed_in_at(student: Student) -> datetime | None:
+def submitted_at(student: Student) -> datetime | None:
     """The time of submission, if the roster is a Moodle worksheet, or the grades of Gradescope or Sakai."""
     columns = _columns(student)
-    return next((when for name in HANDED_IN_AT if (when := when_of(columns.get(name, "")))), None)
+    return next((when for name in SUBMITTED_AT if (when := when_of(columns.get(name, "")))), None)
 
 
 def exact(text: str) -> str:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from grader.batch.students.archives import File, composed
 from grader.batch.students.course_words import COPY_OF
+from grader.batch.students.files import File, composed
 from grader.batch.students.layouts import Owner
 from grader.notebook.format import checksum, is_code, source_of
 from grader.notebook.roles import is_task
@@ -50,7 +50,7 @@ class _Candidate:
 
     @property
     def newest(self) -> tuple[int, float, tuple[str, ...]]:
-        return self.work.owner.order, self.work.file.changed, self.work.file.parts
+        return self.work.owner.order, self.work.file.changed, self.work.file.path_parts
 
 
 @dataclass(frozen=True, slots=True)

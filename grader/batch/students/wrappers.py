@@ -25,7 +25,8 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from pathlib import Path
 
-from grader.batch.students.archives import File, is_archive
+from grader.batch.students.archives import is_archive
+from grader.batch.students.files import File
 from grader.batch.students.gradescope_export import METADATA
 from grader.batch.students.layouts import (
     ASIDE,
@@ -110,18 +111,20 @@ def unwrap(files: Iterable[File], opening: Opening, within: str = "") -> list[Fi
 def _without_litter(files: Iterable[File], opening: Opening) -> list[File]:
     """The files without leftovers, and without archives whose content lies beside them."""
     level = [file for file in files if not left_at_root(file)]
-    packed = [file for file in level if len(file.parts) == 1 and is_archive(file.name)]
+    packed = [file for file in level if len(file.path_parts) == 1 and is_archive(file.name)]
     folders: dict[str, list[File]] = {stem_of(file.name): [] for file in packed}
     for file in level:
-        if len(file.parts) > 1 and file.parts[0] in folders:
-            folders[file.parts[0]].append(file)
-    copies = {file.parts for file in packed if _is_copy(file, folders[stem_of(file.name)], opening)}
-    return [file for file in level if file.parts not in copies]
+        if len(file.path_parts) > 1 and file.path_parts[0] in folders:
+            folders[file.path_parts[0]].append(file)
+    copies = {file.path_parts for file in packed if _is_copy(file, folders[stem_of(file.name)], opening)}
+    return [file for file in level if file.path_parts not in copies]
 
 
 def _join_parts(level: list[File], opening: Opening) -> list[File]:
     """Joins the files of a large Google Drive download, which is split into several archives."""
-    parts = {part: match["whole"] for part in level if (match := _PART.fullmatch(part.name)) and len(part.parts) == 1}
+    parts = {
+        part: match["whole"] for part in level if (match := _PART.fullmatch(part.name)) and len(part.path_parts) == 1
+    }
     others = [file for file in level if file not in parts and is_work(file)]
     if len(parts) < 2 or len(set(parts.values())) > 1 or others:
         return level
@@ -132,12 +135,12 @@ def _join_parts(level: list[File], opening: Opening) -> list[File]:
 def _is_copy(archive: File, files: Sequence[File], opening: Opening) -> bool:
     """Whether all work in the archive is also in the folder of the same name (`files`), byte for byte."""
     folder = stem_of(archive.name)
-    path_of = {file.parts: file.path for file in files}
+    path_of = {file.path_parts: file.path for file in files}
     if not any(path_of.values()):  # no files, or only names from an archive
         return False
 
     def place(file: File) -> tuple[str, ...]:
-        return file.parts if file.parts[0] == folder else (folder, *file.parts)
+        return file.path_parts if file.path_parts[0] == folder else (folder, *file.path_parts)
 
     packed = [file for file in _files_inside(archive, opening) if is_work(file)]
     if not packed or any(path_of.get(place(file)) is None for file in packed):
@@ -164,21 +167,21 @@ def _units(level: Sequence[File]) -> dict[str, list[File]]:
     """The folders with their files, then the archives, one by one."""
     files_of: dict[str, list[File]] = {}
     for file in level:
-        if len(file.parts) > 1:
-            files_of.setdefault(file.parts[0], []).append(replace(file, parts=file.parts[1:]))
-    return files_of | {file.name: [file] for file in level if len(file.parts) == 1 and is_archive(file.name)}
+        if len(file.path_parts) > 1:
+            files_of.setdefault(file.path_parts[0], []).append(replace(file, path_parts=file.path_parts[1:]))
+    return files_of | {file.name: [file] for file in level if len(file.path_parts) == 1 and is_archive(file.name)}
 
 
 def _contents(unit: str, files: Sequence[File], opening: Opening, *, unpack: bool = False) -> Sequence[File]:
     """The files in the folder or archive; for an archive without `unpack`, only their names."""
-    packed = len(files) == 1 and files[0].parts == (unit,) and is_archive(unit)
+    packed = len(files) == 1 and files[0].path_parts == (unit,) and is_archive(unit)
     return _files_inside(files[0], opening, most_mb=CLASS_MB if unpack else 0) if packed else files
 
 
 def _only_unit(level: Sequence[File], opening: Opening) -> tuple[str, list[File]] | None:
     """The only folder or archive, apart from files that staff leave beside it, and its files."""
     units = _units(level)
-    loose = [file.name for file in level if len(file.parts) == 1 and file.name not in units]
+    loose = [file.name for file in level if len(file.path_parts) == 1 and file.name not in units]
     if len(units) != 1 or METADATA in loose:
         return None
     names = [name for name in loose if not name.lower().endswith(ASIDE) or opening.is_called(name)]
@@ -186,7 +189,7 @@ def _only_unit(level: Sequence[File], opening: Opening) -> tuple[str, list[File]
 
 
 def _is_wrapper(unit: str, inside: Sequence[File], opening: Opening) -> bool:
-    if is_teams(replace(file, parts=(unit, *file.parts)) for file in inside):
+    if is_teams(replace(file, path_parts=(unit, *file.path_parts)) for file in inside):
         return False
     if not inside or unit == SUBMITTED or opening.is_students(unit):
         return False
@@ -194,17 +197,17 @@ def _is_wrapper(unit: str, inside: Sequence[File], opening: Opening) -> bool:
         inside = unwrap(inside, opening.deeper)
     if _is_perhaps_own(unit, inside, opening):
         return False
-    if _is_systems(inside) or any(opening.is_called(entry) for entry in {file.parts[0] for file in inside}):
+    if _is_systems(inside) or any(opening.is_called(entry) for entry in {file.path_parts[0] for file in inside}):
         return True
     work = {name: file for (_, name), file in _entries(inside).items()}
     if len(work) > 1:
         return len({plain_name(file.name) for file in work.values()}) > 1 or any(
-            len(file.parts) > 1 for file in work.values()
+            len(file.path_parts) > 1 for file in work.values()
         )
     entry = next(iter(work.values()), inside[0])
-    if len(entry.parts) == 1 and is_archive(entry.name):  # look inside a nested archive
+    if len(entry.path_parts) == 1 and is_archive(entry.name):  # look inside a nested archive
         return entry.path is None or _is_wrapper(entry.name, _files_inside(entry, opening), opening.deeper)
-    return len(entry.parts) > 1 and not is_archive(unit)
+    return len(entry.path_parts) > 1 and not is_archive(unit)
 
 
 def _is_perhaps_own(unit: str, inside: Sequence[File], opening: Opening) -> bool:
@@ -233,8 +236,8 @@ def _by_section(level: list[File], opening: Opening) -> list[File]:
         return level
     if SUBMITTED in units:  # nbgrader's folder, or another of this name
         submitted = [replace(file, section=SUBMITTED) for file in units[SUBMITTED]]
-        return submitted + _by_section([file for file in level if file.parts[0] != SUBMITTED], opening)
-    loose = [file.name for file in level if len(file.parts) == 1 and file.name not in units]
+        return submitted + _by_section([file for file in level if file.path_parts[0] != SUBMITTED], opening)
+    loose = [file.name for file in level if len(file.path_parts) == 1 and file.name not in units]
     loose = [name for name in loose if not name.lower().endswith(ASIDE)]
     if any(map(opening.is_students, [*units, *loose])) or not all(opening.is_nobodys(stem_of(name)) for name in loose):
         return level
@@ -246,7 +249,7 @@ def _by_section(level: list[File], opening: Opening) -> list[File]:
         return level
     opened = [unit for unit in units if unit not in others]
     inside = [file for unit in opened for file in _section(unit, units[unit], opening)]
-    return inside + [file for file in level if file.parts[0] not in opened]
+    return inside + [file for file in level if file.path_parts[0] not in opened]
 
 
 def _kinds(
@@ -263,7 +266,7 @@ def _kinds(
         elif kind is _Kind.OWN:
             break
         elif kind is _Kind.ONE:
-            students |= {stem_of(file.parts[0]) for file in files if is_work(file)}
+            students |= {stem_of(file.path_parts[0]) for file in files if is_work(file)}
     return kinds, students
 
 
@@ -292,20 +295,22 @@ def _section(unit: str, files_of_unit: Sequence[File], opening: Opening) -> list
 
 def _shared_names(level: Sequence[File]) -> set[str]:
     """Names of notebooks that occur in several folders, so they are the exercise's, not a person's."""
-    names = {(file.parts[0], plain_name(file.name)) for file in level if len(file.parts) > 1 and is_work(file)}
+    names = {
+        (file.path_parts[0], plain_name(file.name)) for file in level if len(file.path_parts) > 1 and is_work(file)
+    }
     times = Counter(name for _, name in names)
     return {name for name, count in times.items() if count > 1}
 
 
 def _entries(files: Sequence[File]) -> dict[tuple[str, str], File]:
     """Each entry with work, and one of its files."""
-    return {(file.section, file.parts[0]): file for file in reversed(files) if is_work(file)}
+    return {(file.section, file.path_parts[0]): file for file in reversed(files) if is_work(file)}
 
 
 def _kind(files: Sequence[File], shared: set[str], opening: Opening) -> _Kind:
     if _is_systems(files):
         return _Kind.CLASS
-    names = {file.parts[0] for file in files}
+    names = {file.path_parts[0] for file in files}
     if sum(map(opening.hints, names)) > 1:
         return _Kind.CLASS
     work = {name: file for (_, name), file in _entries(files).items()}
@@ -314,7 +319,7 @@ def _kind(files: Sequence[File], shared: set[str], opening: Opening) -> _Kind:
         return _Kind.REST if files and all(file.name.lower().endswith(ASIDE) for file in files) else _Kind.OWN
     if all(map(opening.is_called, work)):
         return _Kind.ONE
-    loose = {plain_name(file.name) for file in work.values() if len(file.parts) == 1}
+    loose = {plain_name(file.name) for file in work.values() if len(file.path_parts) == 1}
     if loose & shared or (loose and not called):
         return _Kind.OWN
     return _Kind.LONE if len(work) == 1 else _Kind.PART

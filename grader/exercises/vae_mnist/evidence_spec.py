@@ -6,11 +6,10 @@ from collections.abc import Mapping
 
 from grader.evidence import AnswerSpec, ArraySpec
 from grader.exercises.vae_mnist.plane import count_of_images
-from grader.exercises.vae_mnist.questions import UNTRAINED
+from grader.exercises.vae_mnist.questions import PIXELS, UNTRAINED
 from grader.exercises.vae_mnist.stand_in_answers import SAMPLING, TRAINING, StandInQuestion
 from grader.records import Address
 
-PIXELS = 784
 LATENTS = 512
 
 

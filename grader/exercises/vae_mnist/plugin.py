@@ -185,8 +185,8 @@ class VaeMnist(Pictured):
 def _other_lines(evidence: Evidence, part: str) -> list[str]:
     """A review reason if the notebook's training made steps in lines that made none in the tested loop, else []."""
     loop_lines, notebook_lines = (
-        evidence.answers.get(source.array("lines"))
-        for source in (TRAINING.with_own_model(part), Address.of("trained", part, "steps"))
+        evidence.answers.get(address.array("lines"))
+        for address in (TRAINING.with_own_model(part), Address.of("trained", part, "steps"))
     )
     if loop_lines is None or notebook_lines is None or not loop_lines.size or np.isin(notebook_lines, loop_lines).all():
         return []

@@ -10,14 +10,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from grader.exercise import Questions
 from grader.exercises.vae_mnist.data.mnist import Mnist
 from grader.records import Array, Stage
 
 PARTS = ("vae", "cvae")
+PIXELS = 784  # of an image
 MAX_LATENT = 512
 MANY = 64  # images on which mu and logvar are compared, or that an untrained model reconstructs
 UNTRAINED = 500  # codes from the prior that an untrained model decodes
-Questions = dict[Stage, dict[str, Array]]  # stage -> name -> array
 
 
 def make_questions(rng: np.random.Generator, sizes: Mapping[str, int], mnist: Mnist) -> Questions:

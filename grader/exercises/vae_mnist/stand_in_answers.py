@@ -21,18 +21,18 @@ RANGE = 1e-4  # tolerance of pixels outside [0, 1]
 ENDLESS = ("did not finish", "ended the whole Python process")  # in faults after which the code is not run again
 
 
-def _learns(evidence: Evidence, source: Address) -> bool:
+def _learns(evidence: Evidence, address: Address) -> bool:
     """Whether gradients other than 0 and NaN came back through both networks; if not, the model may be at fault."""
-    gradients, rows, way = (evidence.answers.get(source.array(name)) for name in ("came", "pass_rows", "way"))
+    gradients, rows, way = (evidence.answers.get(address.array(name)) for name in ("came", "pass_rows", "way"))
     if gradients is None or rows is None or way is None or not rows.any() or (way == CUT_OFF).all():
         return False
     return bool(np.abs(gradients).max(initial=0) > 0)
 
 
-def _draws(evidence: Evidence, source: Address) -> bool:
+def _draws(evidence: Evidence, address: Address) -> bool:
     """Whether the decoder gave one image in [0, 1] for each code; if not, the decoder may be at fault."""
-    decoded, as_images = (evidence.answers.get(source.array(name)) for name in ("decoded", "as_images"))
-    counts = evidence.questions[Stage.of("sampling", source.stage.part).array("sample_counts")]
+    decoded, as_images = (evidence.answers.get(address.array(name)) for name in ("decoded", "as_images"))
+    counts = evidence.questions[Stage.of("sampling", address.stage.part).array("sample_counts")]
     if decoded is None or as_images is None or len(decoded) != counts.sum() or not as_images.all():
         return False
     return bool((decoded >= -RANGE).all() and (decoded <= 1 + RANGE).all())
@@ -44,7 +44,7 @@ class StandInQuestion:
 
     name: str
     stage: str  # the kind of stage that asks with the student's own model
-    mark: str  # an array that every answer has
+    required_array: str  # an array that every answer has
     shows: Callable[[Evidence, Address], bool]  # whether an answer is conclusive about the code
 
     def with_own_model(self, part: str) -> Address:
@@ -57,29 +57,29 @@ class StandInQuestion:
 
     def decisive(self, evidence: Evidence, part: str) -> Address:
         """The address of the answer, or of the fault, that is graded."""
-        own_source, stand_in_sources = self.with_own_model(part), self.with_stand_ins(part)
-        sources = (own_source, *stand_in_sources)
-        for source in sources:
-            if self.shows(evidence, source):
-                return source
-        for source in sources:
-            if source.array(self.mark) in evidence.answers:
-                return source
-        kind = _kind(evidence.fault(own_source).message)
-        faults = [evidence.fault(source) for source in stand_in_sources]
+        own_address, stand_in_addresses = self.with_own_model(part), self.with_stand_ins(part)
+        addresses = (own_address, *stand_in_addresses)
+        for address in addresses:
+            if self.shows(evidence, address):
+                return address
+        for address in addresses:
+            if address.array(self.required_array) in evidence.answers:
+                return address
+        kind = _kind(evidence.fault(own_address).message)
+        faults = [evidence.fault(address) for address in stand_in_addresses]
         if any(fault.blame is Blame.STUDENT and _kind(fault.message) == kind for fault in faults):
-            return own_source
+            return own_address
         # code that stops only with a stand-in, while their own model is broken, needs manual review
         return next(
-            (s for s, fault in zip(stand_in_sources, faults, strict=True) if fault.blame is Blame.OURS), own_source
+            (s for s, fault in zip(stand_in_addresses, faults, strict=True) if fault.blame is Blame.OURS), own_address
         )
 
     def needs_stand_in(self, evidence: Evidence, part: str) -> bool:
         """Whether a stand-in may be conclusive where the student's own model is not."""
-        own_source = self.with_own_model(part)
-        if self.shows(evidence, own_source):
+        own_address = self.with_own_model(part)
+        if self.shows(evidence, own_address):
             return False
-        fault = evidence.faults.get(own_source)
+        fault = evidence.faults.get(own_address)
         return fault is None or (fault.blame is Blame.STUDENT and not any(text in fault.message for text in ENDLESS))
 
 

@@ -41,11 +41,11 @@ def integrity_reasons(evidence: Evidence, part: str) -> Iterator[str]:
     )
     moments = ((before, "just before"), (steps, "while"), (after, "after"))
     sentences: dict[str, str] = {}
-    for source, when in moments:
-        for name in _other_data(evidence.answers.get(source.array("data"))):
+    for address, when in moments:
+        for name in _other_data(evidence.answers.get(address.array("data"))):
             sentences.setdefault(name, f"{part}: {name} were not those of MNIST {when} the {title} was trained")
     yield from sentences.values()
-    kinds = [(evidence.answers.get(source.array("genuine")), when) for source, when in moments]
+    kinds = [(evidence.answers.get(address.array("genuine")), when) for address, when in moments]
     if other := next((when for genuine, when in kinds if genuine is not None and not genuine.all()), ""):
         yield f"{part}: an optimizer was no longer PyTorch's own {other} the {title} was trained"
     if _moved(

@@ -249,7 +249,7 @@ class Plan(Frame):
 
 
 @dataclass(frozen=True)
-class Questions(Frame):
+class StageQuestions(Frame):
     """A stage's questions, as the bytes of a tensor file."""
 
     kind = "questions"
@@ -363,12 +363,12 @@ class StageEnd(Frame):
 
 
 @dataclass(frozen=True)
-class Event(Frame):
+class RunnerFault(Frame):
     """The runner has failed, which is a grader fault."""
 
-    kind = "event"
+    kind = "fault"
     bound = Bound(20, SMALL)
-    ours: str
+    message: str
 
 
 @dataclass(frozen=True)
@@ -379,8 +379,8 @@ class Done(Frame):
     bound = Bound(1, 0)
 
 
-TO_BOX: tuple[type[Frame], ...] = (Warm, Plan, Questions, Refused)
-FROM_BOX: tuple[type[Frame], ...] = (At, Printed, Cell, Want, Answer, Unanswered, StageEnd, Event, Done)
+TO_BOX: tuple[type[Frame], ...] = (Warm, Plan, StageQuestions, Refused)
+FROM_BOX: tuple[type[Frame], ...] = (At, Printed, Cell, Want, Answer, Unanswered, StageEnd, RunnerFault, Done)
 RECORDED: Mapping[str, type[Frame]] = {".safetensors": Answer, ".json": Unanswered}  # by the file's suffix
 
 

@@ -239,7 +239,7 @@ def _replace(arrays):
 
 def _given_now():
     """Returns the current values of the names that provided cells define."""
-    spec = importlib.util.spec_from_file_location("fingerprints", REQUEST["engine"] + "/fingerprints.py")
+    spec = importlib.util.spec_from_file_location("fingerprints", REQUEST["in_box"] + "/fingerprints.py")
     prints = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(prints)
     given = REQUEST["given"]

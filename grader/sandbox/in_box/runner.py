@@ -34,15 +34,15 @@ from frames import (
     CellStatus,
     CellStep,
     Done,
-    Event,
     Frame,
     Malformed,
     Plan,
     Printed,
-    Questions,
     Replay,
+    RunnerFault,
     Stage,
     StageEnd,
+    StageQuestions,
     StageStatus,
     StageStep,
     Unanswered,
@@ -163,7 +163,7 @@ class Runner:
             prelude = Path(folder, "prelude.py")
             result = await kernel.execute(prelude.read_text() if prelude.exists() else "", 60)
             if result.status is not CellStatus.OK and first:
-                self.channel.send(Event(f"the prelude of {folder} failed: {result.error}"))
+                self.channel.send(RunnerFault(f"the prelude of {folder} failed: {result.error}"))
         return kernel
 
     async def run_cell(self, step: CellStep) -> None:
@@ -220,7 +220,7 @@ class Runner:
         self.channel.send(At(stage=step.stage))
         self.channel.send(Want(step.stage))
         questions = self.channel.receive()
-        if not isinstance(questions, Questions) or questions.stage != step.stage:
+        if not isinstance(questions, StageQuestions) or questions.stage != step.stage:
             return
         try:
             status = await self.ask(step, questions)
@@ -228,7 +228,7 @@ class Runner:
             status = StageStatus.DAMAGED
         self.channel.send(StageEnd(step.stage, status))
 
-    async def ask(self, step: StageStep, questions: Questions) -> StageStatus:
+    async def ask(self, step: StageStep, questions: StageQuestions) -> StageStatus:
         """Asks the stage, sends its answers, and returns how the stage ended."""
         folder = WORK / step.stage
         shutil.rmtree(folder, ignore_errors=True)
@@ -249,7 +249,7 @@ class Runner:
                 "probe": os.environ["BOX_PROBE"],
                 "interface": self.plan.interface,
                 "given": self.plan.given if step.stage.kind in self.plan.given.get("stages", ()) else {},
-                "engine": str(Path(__file__).parent),
+                "in_box": str(Path(__file__).parent),
                 "writable": [os.environ["HOME"], os.environ["TMPDIR"], "/content"],
             }
             execution = asyncio.ensure_future(kernel.execute(recorder_call(request), step.timeout_s))
@@ -271,7 +271,7 @@ class Runner:
                         return StageStatus.INTERRUPTED
                     continue
                 if failed:  # the recorder catches errors of student code: this one is its own or the probe's
-                    self.channel.send(Event(f"asking {step.stage} failed: {result.error}"))
+                    self.channel.send(RunnerFault(f"asking {step.stage} failed: {result.error}"))
                 return StageStatus(result.status)
             current = folder / "asking"
             question = current.read_text() if current.exists() else ""
@@ -321,7 +321,7 @@ def main() -> None:
     try:
         asyncio.run(Runner(channel).run())
     except Exception as error:
-        channel.send(Event(f"runner: {type(error).__name__}: {error} after {time.monotonic() - started:.0f} s"))
+        channel.send(RunnerFault(f"runner: {type(error).__name__}: {error} after {time.monotonic() - started:.0f} s"))
         raise
 
 

@@ -23,9 +23,9 @@ def not_trained(evidence: Evidence, part: str) -> bool:
     return no_step and history.array("history") not in evidence.answers
 
 
-def number(evidence: Evidence, source: Address, name: str) -> int:
+def number(evidence: Evidence, address: Address, name: str) -> int:
     """An answer that is one whole number; ends the check if it is not."""
-    (array,) = answer(evidence, source, name)
+    (array,) = answer(evidence, address, name)
     if array.size != 1:
         give_up(f"expected one number, got {array.size}")
     return int(array.reshape(-1)[0])

@@ -19,14 +19,15 @@ from grader.exercises.vae_mnist.checks.answers import (
     shape_text,
 )
 from grader.exercises.vae_mnist.checks.encoder import encoder_uses_the_image
-from grader.exercises.vae_mnist.checks.networks import IMAGE, MORE_THAN_CHANCE, PIXELS, ROWS
+from grader.exercises.vae_mnist.checks.networks import IMAGE, MORE_THAN_CHANCE, ROWS
+from grader.exercises.vae_mnist.questions import PIXELS
 from grader.records import Address, Evidence, Finding, Stage
 
 STILL = 1e-6  # change of a pixel that does not depend on the code
 MOST_STILL = 0.5  # share of such pixels: correct decoders of the corpus have none, but black edges are not a mistake
 
 
-def _source(part: str) -> Address:
+def _address(part: str) -> Address:
     return Address.of("components", part, "decoder")
 
 
@@ -35,7 +36,7 @@ def decoder_gives_images(evidence: Evidence, part: str) -> Finding:
     """The decoder returns images of shape (N, 1, 28, 28)."""
     names = ("x_hat", "far", "single", "train")
     wrong = ""
-    for name, array in zip(names, answer(evidence, _source(part), *names), strict=True):
+    for name, array in zip(names, answer(evidence, _address(part), *names), strict=True):
         shape = array.shape[1:] if name in {"x_hat", "far"} else array.shape  # `single` holds the images of seven calls
         if shape != (ROWS, *IMAGE):
             wrong = f"expected images of shape {(ROWS, *IMAGE)}, got {tuple(shape)}"
@@ -49,8 +50,8 @@ def decoder_uses_every_latent(
     evidence: Evidence, part: str, *, min_change: float, least_rank: float, zero_at: float, full_at: float
 ) -> Finding:
     """The image depends on every number of the code."""
-    still, moves, gradients = answer(evidence, _source(part), "still", "moves", "gradients")
-    size = number(evidence, _source(part), "latent_dim")
+    still, moves, gradients = answer(evidence, _address(part), "still", "moves", "gradients")
+    size = number(evidence, _address(part), "latent_dim")
     if moves.ndim != 3 or moves.shape[1] != size + 1 or still.shape != moves.shape:
         give_up("the decoder does not return one image per code")
     differences = np.abs(moves - still)  # (instances, 1 + D, 784); the first row's code was not moved
@@ -76,8 +77,8 @@ def decoder_uses_every_latent(
 @check(presupposes=(decoder_uses_every_latent,))
 def decoder_uses_the_label(evidence: Evidence, part: str, *, min_change: float) -> Finding:
     """The decoder's image is different for every label."""
-    by_label, by_one_label = answer(evidence, _source(part), "by_label", "by_one_label")
-    still, moves = answer(evidence, _source(part), "still", "moves")
+    by_label, by_one_label = answer(evidence, _address(part), "by_label", "by_one_label")
+    still, moves = answer(evidence, _address(part), "still", "moves")
     by_code = float(np.abs(moves - still).max(axis=2).mean())
     rows = [images.reshape(len(images), -1) for images in (by_label, by_one_label)]
     return networks.uses_label(rows[0], rows[1], "image", by_code, min_change)
@@ -87,7 +88,7 @@ def decoder_uses_the_label(evidence: Evidence, part: str, *, min_change: float) 
 def decoder_can_learn(evidence: Evidence, part: str, *, min_reached_share: float) -> Finding:
     """All parameters of the decoder are registered, and the gradient reaches them and the code."""
     wrong, hint, counts = networks.can_learn(evidence, part, "decoder", min_reached_share)
-    (gradients,) = answer(evidence, _source(part), "gradients")
+    (gradients,) = answer(evidence, _address(part), "gradients")
     reached = float((np.abs(gradients).max(axis=(0, 1)) > 0).mean()) if gradients.ndim == 3 else 0.0
     if not wrong and reached == 0:
         wrong = "no gradient flows back through the decoder to the code"
@@ -104,7 +105,7 @@ def decoder_can_learn(evidence: Evidence, part: str, *, min_reached_share: float
 @check(presupposes=(decoder_uses_every_latent,))
 def decoder_is_nonlinear(evidence: Evidence, part: str, *, min_angle: float, min_curvature: float) -> Finding:
     """The decoder is nonlinear, even without its last activation."""
-    gradients, line = answer(evidence, _source(part), "gradients", "line")
+    gradients, line = answer(evidence, _address(part), "gradients", "line")
     linear = networks.same_direction(gradients, min_angle) if gradients.ndim == 3 else None
     before_sigmoid = line
     if line.min() >= 0 and line.max() <= 1:
@@ -125,7 +126,7 @@ def decoder_is_nonlinear(evidence: Evidence, part: str, *, min_angle: float, min
 @check(presupposes=(decoder_uses_every_latent, decoder_uses_the_label, decoder_can_learn))
 def decoder_values_are_in_range(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
     """All pixel values are in [0, 1]."""
-    arrays = answer(evidence, _source(part), "x_hat", "far", "single", "train")
+    arrays = answer(evidence, _address(part), "x_hat", "far", "single", "train")
     low, high = float(min(array.min() for array in arrays)), float(max(array.max() for array in arrays))
     return all_or_nothing(
         low >= -tolerance and high <= 1 + tolerance,
@@ -139,7 +140,7 @@ def decoder_values_are_in_range(evidence: Evidence, part: str, *, tolerance: flo
 @check(presupposes=(decoder_uses_every_latent, decoder_uses_the_label, decoder_can_learn))
 def decoder_pixels_are_free(evidence: Evidence, part: str, *, min_variation: float) -> Finding:
     """A pixel's value does not depend on the other pixels or on the other images of the batch."""
-    x_hat, far = answer(evidence, _source(part), "x_hat", "far")
+    x_hat, far = answer(evidence, _address(part), "x_hat", "far")
     if x_hat.size % (ROWS * PIXELS) or far.size != x_hat.size:
         give_up(f"expected images of shape (7, 1, 28, 28), got {shape_text(x_hat[0])}")
     images = np.concatenate([x_hat, far]).reshape(-1, ROWS, 28, 28)
@@ -171,7 +172,7 @@ def decoder_pixels_are_free(evidence: Evidence, part: str, *, min_variation: flo
 def decoder_sees_each_code_alone(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
     """In eval mode, a code always gives the same image, alone or in any batch."""
     order = evidence.questions[Stage.of("components", part).array("order")]
-    x_hat, again, alone, reordered = answer(evidence, _source(part), "x_hat", "again", "single", "reordered")
+    x_hat, again, alone, reordered = answer(evidence, _address(part), "x_hat", "again", "single", "reordered")
     back = networks.back_in_order(reordered, order)
     wrong, hint = networks.row_by_row("decoder", x_hat[0], again, alone, back, tolerance)
     return all_or_nothing(not wrong, "each code is decoded independently of its batch", wrong, hint)
@@ -180,9 +181,9 @@ def decoder_sees_each_code_alone(evidence: Evidence, part: str, *, tolerance: fl
 @check(presupposes=(encoder_uses_the_image, decoder_uses_every_latent), affects_later=False)
 def latent_size_is_obeyed(evidence: Evidence, part: str) -> Finding:
     """The encoder and the decoder also work with another latent_dim."""
-    source = Address.of("components", part, "sizes")
-    mu, logvar, x_hat = answer(evidence, source, "mu", "logvar", "x_hat")
-    size = number(evidence, source, "size")
+    address = Address.of("components", part, "sizes")
+    mu, logvar, x_hat = answer(evidence, address, "mu", "logvar", "x_hat")
+    size = number(evidence, address, "size")
     encoded = mu.shape == (ROWS, size) and logvar.shape == (ROWS, size)
     difference = f"the encoder returns mu of shape {shape_text(mu)} for {ROWS} images"
     if mu.shape == (ROWS, size):

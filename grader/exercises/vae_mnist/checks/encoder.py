@@ -18,7 +18,8 @@ from grader.exercises.vae_mnist.checks.answers import (
     number,
     percent,
 )
-from grader.exercises.vae_mnist.checks.networks import MORE_THAN_CHANCE, PIXELS, ROWS
+from grader.exercises.vae_mnist.checks.networks import MORE_THAN_CHANCE, ROWS
+from grader.exercises.vae_mnist.questions import PIXELS
 from grader.records import Address, Array, Evidence, Finding, Stage
 
 HEADS = ("mu", "logvar")
@@ -29,20 +30,20 @@ SIGN_HINT = "A mean and a log variance may be any real number: which values can 
 TIED_HINT = "Follow mu and logvar back through forward: where does each of them come from?"
 
 
-def _source(part: str) -> Address:
+def _address(part: str) -> Address:
     return Address.of("components", part, "encoder")
 
 
 def _heads(evidence: Evidence, part: str, kind: str) -> tuple[Array, Array]:
     """mu and logvar as the encoder returned them for that kind of question."""
-    mu, logvar = answer(evidence, _source(part), f"{kind}mu", f"{kind}logvar")
+    mu, logvar = answer(evidence, _address(part), f"{kind}mu", f"{kind}logvar")
     return mu, logvar
 
 
 @check()
 def encoder_gives_mu_and_logvar(evidence: Evidence, part: str) -> Finding:
     """The encoder returns mu and logvar with one row per image and latent_dim columns."""
-    size = number(evidence, _source(part), "latent_dim")
+    size = number(evidence, _address(part), "latent_dim")
     wrong = []
     for kind in ("", "train_", "single_"):  # `single_` holds the rows of seven calls
         for head, array in zip(HEADS, _heads(evidence, part, kind), strict=True):
@@ -66,14 +67,14 @@ def encoder_uses_the_image(
     varied = x.reshape(len(x), PIXELS).std(axis=0) > 0
     shares, chances = {}, {}
     for head in HEADS:
-        flips = answer(evidence, _source(part), f"flip0_{head}", f"flip1_{head}")
-        copies = answer(evidence, _source(part), f"copies0_{head}", f"copies1_{head}")
+        flips = answer(evidence, _address(part), f"flip0_{head}", f"flip1_{head}")
+        copies = answer(evidence, _address(part), f"copies0_{head}", f"copies1_{head}")
         if any(flip.size != PIXELS for flip in flips):
             give_up("the encoder does not return one row per image")
         least_changes = [max(min_change, MORE_THAN_CHANCE * float(copy.max())) for copy in copies]
         changes = np.any([flip.reshape(-1) > least for flip, least in zip(flips, least_changes, strict=True)], axis=0)
         shares[head], chances[head] = float(changes[varied].mean()), max(least_changes) / MORE_THAN_CHANCE
-    (gradients,) = answer(evidence, _source(part), "gradients")
+    (gradients,) = answer(evidence, _address(part), "gradients")
     narrow = gradients.ndim == 3 and networks.one_direction(gradients, least_rank)
     scores = {head: between(share, zero_at=zero_at, full_at=full_at) for head, share in shares.items()}
     wrong = [_unused(head, shares[head], chances[head], min_change) for head in HEADS if scores[head] < 1]
@@ -118,7 +119,7 @@ def encoder_can_learn(evidence: Evidence, part: str, *, min_reached_share: float
 @check(presupposes=(encoder_uses_the_image,))
 def encoder_is_nonlinear(evidence: Evidence, part: str, *, min_angle: float, min_curvature: float) -> Finding:
     """The encoder is nonlinear."""
-    (gradients,) = answer(evidence, _source(part), "gradients")
+    (gradients,) = answer(evidence, _address(part), "gradients")
     linear = networks.same_direction(gradients, min_angle) if gradients.ndim == 3 else None
     bent = max(networks.curvature(head) for head in _heads(evidence, part, "line_"))
     if linear is None:  # an encoder that rounds its input passes no gradient on
@@ -137,7 +138,7 @@ def encoder_heads_are_free(
     evidence: Evidence, part: str, *, min_negative_share: float, max_rank_correlation: float
 ) -> Finding:
     """mu and logvar are separate outputs, and each of them can become negative."""
-    size = number(evidence, _source(part), "latent_dim")
+    size = number(evidence, _address(part), "latent_dim")
     values: dict[str, list[Array]] = {head: [] for head in HEADS}
     for kind in ("", "moved_"):
         for head, array in zip(HEADS, _heads(evidence, part, kind), strict=True):
@@ -145,7 +146,7 @@ def encoder_heads_are_free(
     shares = {head: float((np.concatenate(heads_by_instance) < 0).mean()) for head, heads_by_instance in values.items()}
     many = [expect_shape(head, (len(head), size), "mu and logvar") for head in _heads(evidence, part, "many_")]
     tied = _tied(many[0], many[1], max_rank_correlation)
-    (gradients,) = answer(evidence, _source(part), "gradients")
+    (gradients,) = answer(evidence, _address(part), "gradients")
     if gradients.ndim == 3 and _one_follows(gradients):
         tied = 1.0
     results = {

@@ -23,8 +23,8 @@ STILL_HINT = "What is random in z, and does every number of z get its own random
 
 def _noise(evidence: Evidence, part: str) -> Array:
     """The standardized draws (z - mu) / sigma, `(draws, rows, D)`."""
-    source = Address.of("components", part, "reparameterize")
-    draws, z = answer(evidence, source, "draws", "z")
+    address = Address.of("components", part, "reparameterize")
+    draws, z = answer(evidence, address, "draws", "z")
     stage = Stage.of("components", part)
     mu, logvar = (evidence.questions[stage.array(name)] for name in ("mu", "logvar"))
     size = z.shape[-1]
@@ -37,8 +37,8 @@ def _noise(evidence: Evidence, part: str) -> Array:
 @check()
 def gradient_reaches_mu_and_logvar(evidence: Evidence, part: str, *, max_error: float) -> Finding:
     """The correct gradient flows through z to mu and to logvar."""
-    source = Address.of("components", part, "reparameterize")
-    z, grad_mu, grad_logvar = answer(evidence, source, "z", "grad_mu", "grad_logvar")
+    address = Address.of("components", part, "reparameterize")
+    z, grad_mu, grad_logvar = answer(evidence, address, "z", "grad_mu", "grad_logvar")
     size = z.shape[-1]
     mu = evidence.questions[Stage.of("components", part).array("mu")][:, :size]
     weights = evidence.questions[Stage.of("components", part).array("weights")][:, :size]

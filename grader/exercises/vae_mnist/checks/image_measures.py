@@ -28,43 +28,44 @@ from grader.exercises.vae_mnist.metrics import (
     normalised_frechet_distance,
     standard_error,
 )
+from grader.exercises.vae_mnist.questions import PIXELS
 from grader.records import Address, Array, Blame, Evidence, Fault, Stage
 
 RESAMPLES = 25  # draws for a bootstrap standard error, which is then accurate to about a seventh
 SEED = 0  # the same evidence always gives the same standard error
-PIXELS, CLASSES = 784, 10
+CLASSES = 10
 MOST = 64  # cached results; bounded, since one process grades a whole class
 T = TypeVar("T")
-_remembered: dict[str, Future[Any]] = {}
-_remembering = threading.Lock()
+_cache: dict[str, Future[Any]] = {}
+_cache_lock = threading.Lock()
 
 
-class Measure(NamedTuple):
+class Estimate(NamedTuple):
     """A number and its standard error."""
 
     value: float
     standard_error: float
 
 
-def remembered(name: str, make: Callable[[], T], *arrays: Array) -> T:
+def cached(name: str, make: Callable[[], T], *arrays: Array) -> T:
     """The result of `make`, computed once per `name` and content of `arrays`; other threads wait for it."""
     digest = hashlib.sha256(name.encode())
     for array in arrays:
         digest.update(f"|{array.shape}{array.dtype}|".encode())
         digest.update(np.ascontiguousarray(array).data)
     key = digest.hexdigest()
-    with _remembering:
-        future = _remembered.get(key)
+    with _cache_lock:
+        future = _cache.get(key)
         if future is None:
-            if len(_remembered) >= MOST:
-                _remembered.clear()
-            _remembered[key] = own_future = Future[Any]()
+            if len(_cache) >= MOST:
+                _cache.clear()
+            _cache[key] = own_future = Future[Any]()
     if future is None:
         try:
             own_future.set_result(make())
         except BaseException as error:
-            with _remembering:
-                _remembered.pop(key, None)
+            with _cache_lock:
+                _cache.pop(key, None)
             own_future.set_exception(error)
             raise
         future = own_future
@@ -80,12 +81,12 @@ KEPT_SHARE = 0.5
 
 def classified(images: Array) -> Prediction:
     """The classifier's predictions for `images` `(N, 1, 28, 28)` in [0, 1]."""
-    return remembered("prediction", lambda: classify(images), images)
+    return cached("prediction", lambda: classify(images), images)
 
 
 def searched(images: Array) -> CopySearch:
     """The `copy_search` of `images` among the training images."""
-    return remembered("nearest training images", lambda: copy_search(images, real_digits.training_bank()), images)
+    return cached("nearest training images", lambda: copy_search(images, real_digits.training_bank()), images)
 
 
 def error_of(metric: Callable[..., float], *arrays: Array) -> float:
@@ -95,12 +96,12 @@ def error_of(metric: Callable[..., float], *arrays: Array) -> float:
 
 def worst(
     name: str, metric: Callable[..., float], sets: Sequence[tuple[Array, ...]], by: Callable[..., float]
-) -> Measure:
+) -> Estimate:
     """The value and standard error of `metric` for the worst set; `by`, `min` or `max`, selects the worst."""
-    values = [remembered(name, partial(metric, *rows), *rows) for rows in sets]
+    values = [cached(name, partial(metric, *rows), *rows) for rows in sets]
     decides = sets[values.index(by(values))]
-    error = remembered(f"{name}, its standard error", partial(error_of, metric, *decides), *decides)
-    return Measure(by(values), error)
+    error = cached(f"{name}, its standard error", partial(error_of, metric, *decides), *decides)
+    return Estimate(by(values), error)
 
 
 @lru_cache(maxsize=1)
@@ -216,8 +217,8 @@ def drawn(evidence: Evidence, part: str) -> list[tuple[Array, Array]]:
 
 def untrained(evidence: Evidence, part: str) -> tuple[Array, Array, Array] | None:
     """Images, an untrained model's reconstructions of them, and images that it drew; None without valid answers."""
-    source = Address.of("untrained", part, "untrained")
-    names = [source.array(name) for name in ("reconstructions", "drawn")]
+    address = Address.of("untrained", part, "untrained")
+    names = [address.array(name) for name in ("reconstructions", "drawn")]
     if not all(name in evidence.answers for name in names):
         return None
     x = evidence.questions[Stage.of("quality", part).array("fresh_x")]
@@ -265,6 +266,6 @@ def _decoded(evidence: Evidence, part: str) -> Array:
 
 def _pictures(array: Array, count: int, name: str) -> Array:
     """`(count, 1, 28, 28)` float32 in [0, 1]; values outside are clipped, and cost points in another check."""
-    if array.size != count * 784:
+    if array.size != count * PIXELS:
         give_up(f"expected {count} {name}, got an array of shape {shape_text(array)}")
     return np.clip(array.reshape(count, 1, 28, 28), 0, 1).astype(np.float32)

@@ -9,7 +9,6 @@ from grader.records import Address, Array, Evidence, Finding
 
 ROWS = 7
 IMAGE = (1, 28, 28)
-PIXELS = 784
 MORE_THAN_CHANCE = 1.25  # 784 pixels' mean noise varies by far less; a batch statistic over two latents reaches 1.5
 LEAST_GRADIENT = 1e-12  # a gradient below this, relative to the largest one, has no meaningful direction
 BATCH_HINT = "Which operation in forward combines different rows of the batch?"

@@ -13,8 +13,9 @@ from grader.checks import Measurement, check
 from grader.exercises.vae_mnist.checks import real_digits
 from grader.exercises.vae_mnist.checks.answers import not_trained
 from grader.exercises.vae_mnist.checks.image_measures import (
-    Measure,
+    Estimate,
     black_and_white,
+    cached,
     classified,
     digit_deviations,
     digit_moments,
@@ -25,7 +26,6 @@ from grader.exercises.vae_mnist.checks.image_measures import (
     labelled_digit_moments,
     prior_images,
     reconstructions,
-    remembered,
     samples,
     searched,
     untrained,
@@ -273,9 +273,10 @@ def samples_differ(evidence: Evidence, part: str, *, tolerance: float) -> Measur
     """Samples differ from each other."""
     name = f"share of pictures further than {tolerance} from all others"
 
-    def share(images: Array) -> Measure:
-        value = remembered(name, lambda: distinct_share(images, tolerance=tolerance), images)
-        return Measure(value, share_standard_error(value, len(images)))  # no bootstrap: rows drawn twice are duplicates
+    def share(images: Array) -> Estimate:
+        value = cached(name, lambda: distinct_share(images, tolerance=tolerance), images)
+        # no bootstrap: rows drawn twice are duplicates
+        return Estimate(value, share_standard_error(value, len(images)))
 
     distinct = min(share(images) for images, _ in drawn(evidence, part))
     return Measurement(
@@ -369,7 +370,7 @@ def _from_labelled_digits(rows: Array) -> float:
     return normalised_frechet_distance(rows, labelled_digit_moments())
 
 
-def _spread(evidence: Evidence, part: str) -> Measure:
+def _spread(evidence: Evidence, part: str) -> Estimate:
     """The variation among drawn images of one digit, relative to real digits, in the worse set."""
     return worst(
         "spread within a digit",
@@ -387,7 +388,7 @@ def _requested(evidence: Evidence, part: str) -> tuple[Agreement, Array]:
     return min(agreements, key=lambda pair: pair[0].overall)
 
 
-def _distance(images: Array, expected: Array) -> Measure:
+def _distance(images: Array, expected: Array) -> Estimate:
     """The Fréchet distance of two sets of pictures, in units of the expected pictures' variance.
 
     Its standard error combines those of both sets, since both are drawn.
@@ -395,7 +396,7 @@ def _distance(images: Array, expected: Array) -> Measure:
     features, expected_features = classified(images).features, classified(expected).features
     least = LEAST_VARIANCE * float(np.trace(digit_moments().covariance))
 
-    def make() -> Measure:
+    def make() -> Estimate:
         sample_moments, expected_moments = moments(features), moments(expected_features)
 
         def from_expected(rows: Array) -> float:
@@ -404,9 +405,9 @@ def _distance(images: Array, expected: Array) -> Measure:
         def from_samples(rows: Array) -> float:
             return normalised_frechet_distance(sample_moments, rows, least_variance=least)
 
-        return Measure(
+        return Estimate(
             from_expected(features),
             math.hypot(error_of(from_expected, features), error_of(from_samples, expected_features)),
         )
 
-    return remembered("distance from the decoder's own images", make, features, expected_features)
+    return cached("distance from the decoder's own images", make, features, expected_features)

@@ -14,10 +14,10 @@ from functools import cached_property
 import numpy as np
 
 from grader.exercises.vae_mnist.checks.answers import answer, give_up
+from grader.exercises.vae_mnist.questions import PIXELS
 from grader.exercises.vae_mnist.stand_in_answers import TRAINING
 from grader.records import Address, Array, Evidence, Stage
 
-PIXELS = 784
 SAME_STATE = 1e-5  # relative: rounding of a projection
 LARGEST_SCALE = 1000.0  # a loss may be multiplied or divided by this factor: Adam's steps stay the same
 WEIGHTS = 0.5 + np.arange(PIXELS) % 2  # of the pixels in `our_loss` of in_box/training.py
@@ -170,7 +170,7 @@ def best_factor(gradient: Array, expected: Array) -> float:
     return float(gradient.reshape(-1).astype(np.float64) @ w / (w @ w + 1e-30))
 
 
-def source_of(evidence: Evidence, part: str) -> Address:
+def steps_address(evidence: Evidence, part: str) -> Address:
     """The address of the answer that holds the recording."""
     return TRAINING.decisive(evidence, part)
 
@@ -178,7 +178,7 @@ def source_of(evidence: Evidence, part: str) -> Address:
 def recorded_steps(evidence: Evidence, part: str) -> Steps:
     """The steps that the box recorded; ends the check if the arrays do not fit together."""
     names = ("before", "after", "used", "came", "rates", "losses", "batch", "rows", "start", "end")
-    arrays = dict(zip(names, answer(evidence, source_of(evidence, part), *names), strict=True))
+    arrays = dict(zip(names, answer(evidence, steps_address(evidence, part), *names), strict=True))
     questions = {
         name: evidence.questions[Stage.of("components", part).array(name)]
         for name in ("train_x", "train_y", "train_batch", "train_epochs")
@@ -208,9 +208,9 @@ def recorded_steps(evidence: Evidence, part: str) -> Steps:
 def _passes(evidence: Evidence, part: str, images: Array, rows: list[Array], size: int) -> dict[int, Pass]:
     heads = ("mu", "logvar", "grad_mu", "grad_logvar", "path_mu", "path_logvar")
     pictures = ("x_hat", "grad_x_hat")
-    arrays = answer(evidence, source_of(evidence, part), *(f"pass_{name}" for name in (*heads, *pictures)))
+    arrays = answer(evidence, steps_address(evidence, part), *(f"pass_{name}" for name in (*heads, *pictures)))
     names = ("kept", "pass_rows", "pass_images", "tapped", "way")
-    recorded, *counts, tapped, ways = answer(evidence, source_of(evidence, part), *names)
+    recorded, *counts, tapped, ways = answer(evidence, steps_address(evidence, part), *names)
     rows_of = dict(zip((*heads, *pictures), arrays, strict=True))
     if len({len(recorded), len(tapped), len(ways), *map(len, counts)}) > 1 or any(
         len(rows_of[name]) < of_each.sum() for of_each, of in zip(counts, (heads, pictures), strict=True) for name in of

@@ -8,7 +8,7 @@ import numpy as np
 
 from grader.checks import check
 from grader.exercises.vae_mnist.checks.answers import all_or_nothing, answer, between, give_up, number, percent
-from grader.exercises.vae_mnist.checks.steps import LOSSES, Steps, recorded_steps, source_of
+from grader.exercises.vae_mnist.checks.steps import LOSSES, Steps, recorded_steps, steps_address
 from grader.records import Address, Evidence, Finding
 
 HINT = "On which value is backward() called, and how was that value computed?"
@@ -135,7 +135,7 @@ def every_batch_is_used(evidence: Evidence, part: str, *, zero_at: float, full_a
 def trains_in_train_mode(evidence: Evidence, part: str) -> Finding:
     """The model is in training mode while it trains."""
     _made_steps(evidence, part)
-    (modes,) = answer(evidence, source_of(evidence, part), "modes")
+    (modes,) = answer(evidence, steps_address(evidence, part), "modes")
     share = float((modes != 0).mean())
     return all_or_nothing(
         share > 0.5,
@@ -150,7 +150,7 @@ def trains_in_train_mode(evidence: Evidence, part: str) -> Finding:
 def what_is_learnt_is_kept(evidence: Evidence, part: str, *, min_rate: float) -> Finding:
     """The model keeps the parameters of its last or best epoch, and the learning rate does not shrink to nothing."""
     steps = _made_steps(evidence, part)
-    (history,) = answer(evidence, source_of(evidence, part), "history")
+    (history,) = answer(evidence, steps_address(evidence, part), "history")
     ends = [len(steps) - 1]
     per_epoch = len(steps) // steps.epochs
     if history.size == steps.epochs and per_epoch:
@@ -185,7 +185,7 @@ def _rate_in_the_notebook(evidence: Evidence, part: str) -> float | None:
 @check(presupposes=(steps_follow_the_gradient,))
 def reported_loss_is_the_mean(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
     """The function returns the mean loss of each epoch."""
-    (history,) = answer(evidence, source_of(evidence, part), "history")
+    (history,) = answer(evidence, steps_address(evidence, part), "history")
     steps = recorded_steps(evidence, part)
     if history.shape != (steps.epochs,):
         return Finding(
@@ -223,7 +223,7 @@ def labels_reach_the_model(evidence: Evidence, part: str) -> Finding:
     every = np.concatenate([labels for _, labels in steps.batches])
     expected = np.concatenate([every[rows] for rows in steps.rows])
     equal = expected.size
-    for labels in answer(evidence, source_of(evidence, part), "labels", "encoder_labels"):
+    for labels in answer(evidence, steps_address(evidence, part), "labels", "encoder_labels"):
         count = min(len(labels), len(expected))
         same = int((labels[:count] == expected[:count]).sum())
         equal = min(equal, same if labels.shape == expected.shape else min(same, expected.size - 1))
@@ -233,5 +233,5 @@ def labels_reach_the_model(evidence: Evidence, part: str) -> Finding:
         "the labels reach the model with their images",
         f"only {equal} of {expected.size} labels reached the model with the image that they belong to",
         "Follow y from the loader to the model: which label goes with which image?",
-        {"batches served": number(evidence, source_of(evidence, part), "batches_served")},
+        {"batches served": number(evidence, steps_address(evidence, part), "batches_served")},
     )

@@ -2,7 +2,7 @@
 
 Training images are augmented: shifted, rotated, scaled, blurred like a VAE's images, or drawn as Bernoulli pixels. The
 test set is used once, after the last step, and selects neither epochs nor weights. The lines printed at the end are
-copied into `published.py` and MODEL_CARD.md by hand, so that publishing new weights is a deliberate decision.
+copied into `pretrained.py` and MODEL_CARD.md by hand, so that publishing new weights is a deliberate decision.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from grader.exercises.vae_mnist.classifier.network import Network, as_onnx
-from grader.exercises.vae_mnist.classifier.published import PATH, WIDTHS
+from grader.exercises.vae_mnist.classifier.pretrained import PATH, WIDTHS
 from grader.exercises.vae_mnist.data import ensure_mnist, load_mnist
 from grader.records import Array
 

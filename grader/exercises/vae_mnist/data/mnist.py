@@ -16,11 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
+from grader.exercise import Say
 from grader.exercises.vae_mnist.data import sources
 from grader.exercises.vae_mnist.data.sources import DataError
 from grader.records import Array
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from grader.evidence import answer, give_up
 from grader.exercises.vae_mnist.checks.answers import not_trained
 from grader.exercises.vae_mnist.figures.drawing import NAMES, clean
 from grader.exercises.vae_mnist.plane import DIGITS, SIDES, CodePlane, count_of_images, plane_of
+from grader.exercises.vae_mnist.questions import PIXELS
 from grader.records import Address, Array, Evidence, Figure, Plane, Stage
 
 LEVELS = 16  # of grey, four bits per pixel; noise does not compress further, digits take a third of that
@@ -26,7 +27,7 @@ def code_plane(evidence: Evidence, part: str) -> Figure:
     (images,) = answer(evidence, Address.of("plane", part, "plane"), "images")
     labels = evidence.questions[Stage.of("quality", part).array("y")]
     plane = plane_of(part, mu, labels)
-    if plane is None or images.size != count_of_images(part) * 784:
+    if plane is None or images.size != count_of_images(part) * PIXELS:
         give_up("expected one image for each point of the plane")
     side, digits = SIDES[part], DIGITS[part]
     tiles = np.clip(clean(images), 0, 1).reshape(digits, side, side, 28, 28)

@@ -39,7 +39,7 @@ def fresh(part, student, kind, seed, size, inputs, y):
     return module.eval()
 
 
-def one_a_code(images, count, decoder):
+def one_per_code(images, count, decoder):
     """The images as `(count, pixels)`; raises NoAnswer unless there is one for each code."""
     if images.ndim == 0 or len(images) != count:
         raise NoAnswer(
@@ -83,7 +83,7 @@ def ask_encoder(part, student, questions):
         base = by_the_same_chance(encode, perturbed_ones[k], still[:COPIES], same[:COPIES])
         turned = by_the_same_chance(encode, perturbed_ones[k], flipped.reshape(still.shape), same)
         for head, before, after in zip(("mu", "logvar"), base, turned, strict=True):
-            one_a_row(before, COPIES), one_a_row(after, PIXELS)
+            one_per_row(before, COPIES), one_per_row(after, PIXELS)
             answer[f"flip{k}_{head}"] = (after - before[:1]).abs().flatten(1).amax(1)  # of each pixel
             answer[f"copies{k}_{head}"] = (before[1:] - before[:1]).abs().max()
     answer["gradients"] = _gradients_at_images(
@@ -100,7 +100,7 @@ def ask_encoder(part, student, questions):
     return answer
 
 
-def one_a_row(values, count):
+def one_per_row(values, count):
     """Raises NoAnswer unless there is one row for each input."""
     if values.ndim == 0 or len(values) != count:
         raise NoAnswer(f"expected one row for each of {count} inputs, got shape {tuple(values.shape)}")
@@ -143,8 +143,8 @@ def ask_decoder(part, student, questions):
             steps[np.arange(1, size + 1), np.arange(size)] += 2.0
             same = np.repeat(y[:1], size + 1)
             unmoved = by_the_same_chance(decode, module, np.repeat(z[:1], size + 1, 0), same)
-            still.append(one_a_code(unmoved, size + 1, part.decoder))
-            moves.append(one_a_code(by_the_same_chance(decode, module, steps, same), size + 1, part.decoder))
+            still.append(one_per_code(unmoved, size + 1, part.decoder))
+            moves.append(one_per_code(by_the_same_chance(decode, module, steps, same), size + 1, part.decoder))
         if k == 0:
             answer["again"] = decode(module, z, y)
             answer["single"] = torch.cat([decode(module, z[row : row + 1], y[row : row + 1]) for row in range(len(z))])
@@ -167,7 +167,7 @@ def ask_decoder(part, student, questions):
 def _gradients_at_codes(part, student, decoder, codes, labels):
     """Gradients of some pixels with respect to the code, `(pixels, codes, D)`, or zeros."""
     z = tensor(np.ascontiguousarray(codes), student).clone().requires_grad_()
-    images = one_a_code(part.decode(decoder, z, labels, student), len(codes), part.decoder)
+    images = one_per_code(part.decode(decoder, z, labels, student), len(codes), part.decoder)
     return _gradients(images[:, torch.linspace(0, images.shape[1] - 1, DRAWN).long()], z)
 
 

@@ -54,8 +54,9 @@ def lost_parts(old: Collection[str] | None, new: Collection[str] | None, every: 
 
 def _is_for(folder: Path, owner: str) -> bool:
     """Whether the folder belongs to the owner, by `.source` or its class, or has no owner."""
-    if recorded_owner(folder) == owner:
+    recorded = recorded_owner(folder)
+    if recorded == owner:
         return True
     if submissions := class_text(folder, "submissions"):
         return str(Path(submissions).resolve()) == owner
-    return not recorded_owner(folder) and not (folder / CLASS).exists() and not any(files_of_run(folder))
+    return not recorded and not (folder / CLASS).exists() and not any(files_of_run(folder))

@@ -63,7 +63,7 @@ _PAIRS: TypeAdapter[list[SimilarPair]] = TypeAdapter(list[SimilarPair])
 class _TokenizedRegion:
     source: str
     lines: Sequence[int]  # of its tokens
-    fingerprints: Mapping[int, Sequence[int]]  # -> the tokens at which it begins
+    fingerprints: Mapping[int, Sequence[int]]  # by fingerprint: the tokens at which it begins
 
 
 def similar_work(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exercise) -> list[SimilarPair]:

@@ -30,7 +30,7 @@ MOST_LISTED = 5  # archives other than zip that are listed, which takes unpackin
 MOST_COMPARED = 200_000_000  # bytes
 LISTED_MB = 1000  # of a compressed tar, to list its files
 MAX_PLACE = 200
-MOST_REASONS = 5  # why no notebook could be read
+MOST_REASONS = 5  # reasons that a refusal states
 MOST_DOUBTS = 100  # remarks on doubtful matches; each is shown with its submission too
 LONGEST_KEY = 60
 

@@ -40,7 +40,7 @@ class File:
 
 
 class Places:
-    """Gives each file a place in composed letters (NFC), as which systems and rosters write names.
+    """Gives each file a place in composed letters (NFC), the form in which systems and rosters write names.
 
     macOS writes decomposed letters (NFD), so a folder may hold two names that look the same. The second gets a number,
     "name (2).ipynb": no file replaces another.
